@@ -1,0 +1,248 @@
+"""The verbs. Each parses, and hands back one call into `lab` and what to print of its result.
+
+typer reads these signatures; they return a `Job` in place of working, because `cli` is where
+errors and interruptions end.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from feldspar import jsonl
+from feldspar.errors import RunError
+from feldspar.progress import Live, clean
+from feldspar.verbs import OK, PROBLEMS, VERBS, Job
+
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Put a setting over the recipe's; may be repeated."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Redo = Annotated[bool, typer.Option("--redo", help="Make again what no longer fits, and what follows it.")]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="The run's folder.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's YAML file.")]
+
+app = typer.Typer(
+    help="LAB, Large-scale Alignment for chatBots, end to end.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _verb(name: str) -> Callable[[Callable[..., Job]], Callable[..., Job]]:
+    text = VERBS[name].help
+    return app.command(name, help=f"{text[0].upper()}{text[1:]}.")
+
+
+@_verb("init")
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New, or empty.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> Job:
+    def act() -> int:
+        from feldspar import project
+
+        names = project.create(folder)
+        told = "\n".join(f"  {name}" for name in names)
+        again = f"Next: feldspar run {folder / 'recipe.yaml'} --out {folder / 'runs' / 'first'}"
+        _print(
+            {"folder": str(folder), "files": list(names)}, f"{folder} holds\n{told}\n{again}", as_json, quiet
+        )
+        return OK
+
+    return Job(act)
+
+
+@_verb("check")
+def check(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Taxonomies, folders, qna.yaml files.")
+    ],
+    strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> Job:
+    def act() -> int:
+        from feldspar import lab
+
+        problems = [jsonl.to_json(problem) for problem in lab.check(paths, strict)]
+        errors = sum(problem["severity"] == "error" for problem in problems)
+        text = "\n".join(_problem(problem) for problem in problems)
+        if problems:
+            text += "\n"
+        text += f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}"
+        # What is wrong is the result, not progress: --quiet leaves out the count alone.
+        _print({"problems": problems}, text, as_json, quiet and not problems)
+        return PROBLEMS if errors else OK
+
+    return Job(act)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _problem(problem: dict[str, Any]) -> str:
+    place = f"{problem['file']}:{problem['line']}:{problem['column']}"
+    mend = f"\n    {problem['mend']}" if problem["mend"] else ""
+    return f"{place}: {problem['severity']}: {problem['message']} [{problem['rule']}]{mend}"
+
+
+@_verb("plan")
+def plan(recipe: RecipeFile, sets: Sets = None, as_json: Json = False, quiet: Quiet = False) -> Job:
+    def act() -> int:
+        from feldspar.recipe import load
+
+        settings = load(recipe, sets or ())
+        from feldspar import lab
+
+        result = lab.plan(settings)
+        _print(jsonl.to_json(result), str(result), as_json, False)
+        return OK
+
+    return Job(act)
+
+
+def _work(
+    until: str, source: Path, folder: Path, sets: list[str] | None, redo: bool, as_json: bool, quiet: bool
+) -> Job:
+    """The verbs that carry a run up to one of its stages; they differ in nothing else."""
+
+    def act() -> int:
+        from feldspar.recipe import load
+
+        if source == folder / "recipe.yaml" and not source.is_file():
+            mend = f"`feldspar run RECIPE --out {folder}` makes one."
+            raise RunError(f"{folder} is no run: it has no recipe.yaml", mend)
+        recipe = load(source, sets or ())
+        # Only now: a recipe that cannot be read is named at once.
+        from feldspar import lab
+
+        with Live(quiet=quiet) as live:
+            summary = lab.run(recipe, folder, until=until, redo=redo, watch=live)
+        _print(jsonl.to_json(summary), str(summary), as_json, quiet)
+        return OK
+
+    return Job(act, folder)
+
+
+@_verb("generate")
+def generate(
+    recipe: RecipeFile,
+    out: Out,
+    sets: Sets = None,
+    redo: Redo = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> Job:
+    return _work("generate", recipe, out, sets, redo, as_json, quiet)
+
+
+@_verb("mix")
+def mix(
+    run: RunFolder, sets: Sets = None, redo: Redo = False, as_json: Json = False, quiet: Quiet = False
+) -> Job:
+    return _work("mix", run / "recipe.yaml", run, sets, redo, as_json, quiet)
+
+
+@_verb("train")
+def train(
+    run: RunFolder, sets: Sets = None, redo: Redo = False, as_json: Json = False, quiet: Quiet = False
+) -> Job:
+    return _work("train", run / "recipe.yaml", run, sets, redo, as_json, quiet)
+
+
+@_verb("evaluate")
+def evaluate(
+    run: RunFolder, sets: Sets = None, redo: Redo = False, as_json: Json = False, quiet: Quiet = False
+) -> Job:
+    return _work("evaluate", run / "recipe.yaml", run, sets, redo, as_json, quiet)
+
+
+@_verb("report")
+def report(
+    run: RunFolder, sets: Sets = None, redo: Redo = False, as_json: Json = False, quiet: Quiet = False
+) -> Job:
+    return _work("report", run / "recipe.yaml", run, sets, redo, as_json, quiet)
+
+
+@_verb("run")
+def run_all(
+    recipe: RecipeFile,
+    out: Out,
+    sets: Sets = None,
+    redo: Redo = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> Job:
+    return _work("report", recipe, out, sets, redo, as_json, quiet)
+
+
+@_verb("show")
+def show(
+    run: RunFolder,
+    sample: Annotated[
+        str, typer.Argument(metavar="ID", help="A sample's id, as in 2-samples/accepted.jsonl.")
+    ],
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> Job:
+    def act() -> int:
+        from feldspar import lab
+
+        story = lab.show(run, sample)
+        _print({"id": sample, "story": story}, story, as_json, False)
+        return OK
+
+    return Job(act)
+
+
+@_verb("chat")
+def chat(run: RunFolder, quiet: Quiet = False) -> Job:
+    def act() -> int:
+        from feldspar import lab
+
+        lab.chat(run)
+        return OK
+
+    return Job(act)
+
+
+@_verb("export")
+def export(
+    run: RunFolder,
+    to: Annotated[
+        Literal["hf", "messages"], typer.Option("--to", help="The model's folder, or the samples.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="What to write; not there yet.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> Job:
+    def act() -> int:
+        from feldspar.export import export as write
+
+        count = write(run, to, out)
+        noun = "files" if to == "hf" else "samples"
+        _print({"path": str(out), noun: count}, f"{out}: {count} {noun}", as_json, quiet)
+        return OK
+
+    return Job(act)
+
+
+def _print(data: dict[str, Any], text: str, as_json: bool, quiet: bool) -> None:
+    """The result, on stdout: as JSON where it was asked for, else as text unless all is quiet."""
+    if as_json:
+        sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
+    elif not quiet:
+        sys.stdout.write(clean(text).rstrip("\n") + "\n")

@@ -1,0 +1,29 @@
+"""§3.2, the taxonomy-driven generator: leaves in, numbered drafts out, each accepted or with its reason.
+
+`skills.py` and `knowledge.py` hold the pipelines, each a list of steps; `schedule.py` draws them;
+`prompts/*.yaml` holds every word that the teacher is told.
+"""
+
+from feldspar.generate.calibrate import Calibration, calibrate
+from feldspar.generate.pack import Pack
+from feldspar.generate.packs import BUILT_IN, load_pack
+from feldspar.generate.plan import LeafOutcome, LeafPlan, pipeline_calls, split_seeds
+from feldspar.generate.samples import funnel, to_sample
+from feldspar.generate.schedule import GenerateEvent, generate, why_nothing
+
+__all__ = [
+    "BUILT_IN",
+    "Calibration",
+    "GenerateEvent",
+    "LeafOutcome",
+    "LeafPlan",
+    "Pack",
+    "calibrate",
+    "funnel",
+    "generate",
+    "load_pack",
+    "pipeline_calls",
+    "split_seeds",
+    "to_sample",
+    "why_nothing",
+]

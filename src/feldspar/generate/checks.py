@@ -1,0 +1,162 @@
+"""Checks that need no judge: length, loops, near-duplicates, grounding.
+
+Each takes text and bounds and returns what is wrong: a `Flaw`, or None. They are exact and the same
+on every machine, and where a teacher is too small to judge they are the whole filter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rapidfuzz.distance import Indel
+
+from feldspar.facts import content_words, coverage, invented
+from feldspar.generate.pack import Bounds, Grounding, NearDuplicate
+from feldspar.types import Verdict
+
+# Scripts without spaces between words count by character; all others by word.
+_WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿]|[^\W぀-ヿ㐀-䶿一-鿿]+")
+
+_LONGEST_LOOP = 24
+"""Words of the longest phrase whose looping is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Why a draft is rejected: the reason's short name, and in words."""
+
+    reason: str
+    words: str
+    score: float | None = None
+
+
+def words(text: str) -> list[str]:
+    """The words of `text`, case folded; each character where the script has no spaces."""
+    return _WORD.findall(text.casefold())
+
+
+def within(text: str, what: str, bounds: Bounds) -> Flaw | None:
+    """Whether `text` keeps its bounds.
+
+    Args:
+        text: What the teacher wrote.
+        what: What it is, for the reason's words: "instruction", "response", "context".
+        bounds: The pack's.
+    """
+    count = len(words(text))
+    if not text.strip():
+        return Flaw("empty", f"the {what} is empty")
+    if count < bounds.min_words:
+        return Flaw("too short", f"the {what} has {count} words, at least {bounds.min_words} are wanted")
+    if count > bounds.max_words:
+        return Flaw("too long", f"the {what} has {count} words, at most {bounds.max_words} are wanted")
+    if bounds.ends_with and not text.rstrip().endswith(bounds.ends_with):
+        return Flaw("ill-formed", f"the {what} does not end with {' or '.join(bounds.ends_with)}")
+    return forbidden(text, what, bounds.forbid)
+
+
+def forbidden(text: str, what: str, phrases: Sequence[str]) -> Flaw | None:
+    """Whether one of `phrases` occurs in `text` as whole words; "the passage" in a question, say."""
+    there = f" {' '.join(words(text))} "
+    for phrase in phrases:
+        wanted = " ".join(words(phrase))
+        if wanted and f" {wanted} " in there:
+            return Flaw("does not stand alone", f'the {what} says "{phrase}"')
+    return None
+
+
+def loops(text: str, what: str) -> Flaw | None:
+    """Whether a phrase, a line or most four-word runs of `text` repeat: a teacher that has got stuck."""
+    found = words(text)
+    for period in range(1, min(_LONGEST_LOOP, len(found) // 3) + 1):
+        run = 0
+        # Four times in a row for a phrase, eight for a single word: "ha ha ha ha" is still speech.
+        least = max(3 * period, 7)
+        for place in range(period, len(found)):
+            run = run + 1 if found[place] == found[place - period] else 0
+            if run >= least:
+                phrase = " ".join(found[place - period + 1 : place + 1])
+                return Flaw("repetitive", f'the {what} loops on "{phrase}"')
+    if len(found) >= 40:
+        runs = [tuple(found[at : at + 4]) for at in range(len(found) - 3)]
+        share = 1 - len(set(runs)) / len(runs)
+        if share > 0.5:
+            return Flaw("repetitive", f"{share:.0%} of the {what} repeats itself", round(share, 3))
+    return None
+
+
+def likeness(one: Sequence[str], other: Sequence[str], cutoff: float = 0.0) -> float:
+    """ROUGE-L of two texts given as words: the F-measure of their longest common subsequence, 0 to 1.
+
+    Returns 0 where it is below `cutoff`. With precision lcs/m and recall lcs/n, F1 is 2 lcs/(m + n),
+    which is the normalised similarity that allows insertions and deletions alone.
+    """
+    if not one or not other:
+        return 0.0
+    return Indel.normalized_similarity(one, other, score_cutoff=cutoff)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A text that drafts are compared with, and what it is called."""
+
+    name: str
+    words: tuple[str, ...]
+    text: str
+
+
+def known(name: str, text: str) -> Known:
+    """`text` made ready to be compared."""
+    return Known(name, tuple(words(text)), " ".join(text.split()))
+
+
+def twin(text: str, others: Iterable[Known], threshold: float) -> tuple[Known, float] | None:
+    """The text among `others` that `text` is most like, from `threshold` on; the earliest of equals."""
+    mine = known("", text)
+    best: tuple[Known, float] | None = None
+    for other in others:
+        # A text without a single word ("?!") has no ROUGE-L: it is like its equal alone.
+        like = 1.0 if mine.text == other.text else likeness(mine.words, other.words, threshold)
+        if like >= threshold and (best is None or like > best[1]):
+            best = (other, like)
+    return best
+
+
+def compared(context: str, instruction: str, response: str, bounds: NearDuplicate) -> str:
+    """The text by which a draft, or a seed, is told from its leaf's others."""
+    # Two texts with one instruction ("Summarise this") are two samples.
+    asked = f"{context}\n{instruction}" if context else instruction
+    return f"{asked}\n{response}" if bounds.compare == "pair" else asked
+
+
+def grounded(question: str, answer: str, source: str, around: str, bounds: Grounding) -> Flaw | Verdict:
+    """Whether an answer stays with its source (§3.2.2), by its numbers, names and content words.
+
+    Args:
+        question: The question asked; it may not invent a number or a name either.
+        answer: The answer given.
+        source: The passage, or the sentence of it, that the answer may draw on.
+        around: What is known beside it: headings, the leaf's subject. Names may come from there.
+        bounds: The pack's: which shares gate; the others are recorded in the verdict.
+    """
+    share = round(coverage(answer, source), 3)
+    told = f"{source}\n{around}"
+    for what, text in (("answer", answer), ("question", question)):
+        lacking = invented(text, told) if bounds.facts else ()
+        if lacking:
+            return Flaw(
+                "ungrounded", f"the {what} has what the passage lacks: {', '.join(lacking[:5])}", share
+            )
+    both = round(coverage(answer, f"{source}\n{question}"), 3)
+    if bounds.answer_coverage is not None and both < bounds.answer_coverage:
+        return Flaw("ungrounded", f"only {both:.0%} of the answer's content words are in the passage", both)
+    asked = round(coverage(question, source), 3)
+    if bounds.question_coverage is not None and asked < bounds.question_coverage:
+        return Flaw(
+            "ungrounded", f"only {asked:.0%} of the question's content words are in the passage", asked
+        )
+    if len(content_words(answer) - content_words(question)) < bounds.adds:
+        return Flaw("echo", "the answer says no more than the question", share)
+    return Verdict("grounding", True, share, f"{share:.0%} of the answer's content words are in the passage")

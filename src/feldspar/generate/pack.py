@@ -1,0 +1,263 @@
+"""What a prompt pack may say: every word that the teacher is told, and every bound a draft must keep.
+
+A pack is a YAML file in `prompts/`, or one of a person's own. It has a section for each pipeline
+(`freeform` and `grounded` skills, `knowledge`), a section has `steps`, and a step that is absent is
+not taken: a pack for a small teacher has no judges, so no verdicts of judges either. `packs.py`
+reads one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from feldspar.generate.template import PLACEHOLDER, placeholders
+
+_ALWAYS = ("task", "domain", "seeds")
+_OF_SEED = ("task", "domain", "number", "question", "answer", "context", "passage", "focus")
+_OF_PASSAGE = (*_ALWAYS, "passage", "focus", "heading", "document")
+
+AVAILABLE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "freeform": {
+        "instruction": _ALWAYS,
+        "instruction_judge": (*_ALWAYS, "question"),
+        "precise": (*_ALWAYS, "question"),
+        "creative": (*_ALWAYS, "question"),
+        "pair_judge": (*_ALWAYS, "question", "answer"),
+    },
+    "grounded": {
+        "context": _ALWAYS,
+        "instruction": (*_ALWAYS, "context"),
+        "instruction_judge": (*_ALWAYS, "context", "question"),
+        "precise": (*_ALWAYS, "context", "question"),
+        "creative": (*_ALWAYS, "context", "question"),
+        "pair_judge": (*_ALWAYS, "context", "question", "answer"),
+    },
+    "knowledge": {
+        "question": _OF_PASSAGE,
+        "answer": (*_OF_PASSAGE, "question"),
+        "faithfulness_judge": (*_OF_PASSAGE, "question", "answer"),
+    },
+}
+"""Which placeholders each step may use, by section: only what exists when the step is taken."""
+
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "freeform": ("instruction", "precise"),
+    "grounded": ("context", "instruction", "precise"),
+    "knowledge": ("question", "answer"),
+}
+
+_Text = Annotated[str, Field(max_length=20_000)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+class Shot(_Strict):
+    """A fixed turn and its reply, such as a rated example for a judge; nothing is filled in."""
+
+    user: _Text
+    assistant: _Text | dict[str, str | int | bool]
+
+
+class Examples(_Strict):
+    """How each shown seed becomes a turn and its reply; a mapping becomes a JSON object."""
+
+    user: _Text
+    assistant: _Text | dict[str, _Text]
+
+
+class YesNo(_Strict):
+    """A judge of several questions, each `<name>_because`, then `<name>_verdict`: yes or no."""
+
+    yes_no: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+
+
+class Scale(_Strict):
+    """A judge that gives an `explanation`, then a `score` (Figure 4)."""
+
+    low: int = 1
+    high: int = 3
+    keep: int = 2
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Scale:
+        if not self.low < self.keep <= self.high:
+            raise ValueError("a scale needs low < keep <= high: otherwise nothing could be judged out")
+        return self
+
+
+class Scored(_Strict):
+    """A judge that scores on a scale."""
+
+    score: Scale
+
+
+class JsonField(_Strict):
+    """The text under one key of a JSON object."""
+
+    json_field: str = Field(alias="json", min_length=1)
+
+
+Parse = Literal["text", "line"] | JsonField | YesNo | Scored
+
+
+class Prompt(_Strict):
+    """One request: what is said, how its reply is read, and how it is drawn."""
+
+    system: _Text = ""
+    seeds: _Text = ""
+    """A template for one shown seed; all of them, a blank line between, are `{seeds}`."""
+    shots: Annotated[tuple[Shot, ...], Field(strict=False)] = ()
+    examples: Examples | None = None
+    """A turn and a reply for each shown seed, between `shots` and `user`."""
+    user: _Text
+    parse: Parse = "text"
+    json_schema: Literal["auto", "none"] | dict[str, object] = Field(default="auto", alias="schema")
+    """`auto`: what `parse` needs; `none`: the reply is not constrained; or a JSON Schema."""
+    strip: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Labels that the teacher may put before a plain reply, such as "Answer:"."""
+    max_tokens: int = Field(default=512, ge=1, le=65_536)
+    temperature: float = Field(default=0.7, ge=0, le=2, strict=False)
+    top_p: float = Field(default=0.95, gt=0, le=1, strict=False)
+    stop: Annotated[tuple[str, ...], Field(strict=False, max_length=8)] = ()
+
+    @property
+    def judges(self) -> bool:
+        """Whether its reply is a verdict rather than a text."""
+        return isinstance(self.parse, YesNo | Scored)
+
+
+class Bounds(_Strict):
+    """What a text must keep to; lengths in words."""
+
+    min_words: int = Field(default=1, ge=0)
+    max_words: int = Field(default=2000, ge=1)
+    ends_with: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """One of these must end it; empty: anything may."""
+    forbid: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Whole words or phrases that must not occur, whatever their case."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Bounds:
+        if self.min_words > self.max_words:
+            raise ValueError("min_words is above max_words: every draft would be rejected")
+        return self
+
+
+class NearDuplicate(_Strict):
+    """When a draft is too like an accepted one, or a shown seed."""
+
+    threshold: float = Field(default=0.7, gt=0, le=1, strict=False)
+    """ROUGE-L F-measure from which a text counts as a duplicate."""
+    compare: Literal["instruction", "pair"] = "instruction"
+
+
+class Grounding(_Strict):
+    """What ties an answer to its source without a judge (§3.2.2).
+
+    The shares gate where they are given; where they are not, they are recorded only.
+    """
+
+    source: Literal["passage", "focus"] = "passage"
+    facts: bool = True
+    """The answer's numbers and names must occur in the source."""
+    answer_coverage: float | None = Field(default=None, ge=0, le=1, strict=False)
+    """Least share of the answer's content words in source and question together."""
+    question_coverage: float | None = Field(default=None, ge=0, le=1, strict=False)
+    """Least share of the question's content words in the source."""
+    adds: int = Field(default=0, ge=0)
+    """Content words that the answer must have beyond the question's: no echoes."""
+
+
+class Checks(_Strict):
+    """The checks that need no judge."""
+
+    instruction: Bounds = Bounds()
+    context: Bounds = Bounds()
+    response: Bounds = Bounds()
+    repetition: bool = True
+    """Whether looping texts are rejected."""
+    near_duplicate: NearDuplicate | None = NearDuplicate()
+    grounding: Grounding | None = None
+
+
+class Section(_Strict):
+    """One pipeline's prompts and checks."""
+
+    steps: dict[str, Prompt]
+    checks: Checks = Checks()
+    shown_seeds: int = Field(default=3, ge=1, le=50)
+    """Seeds in a prompt, at most; draws take turns."""
+    focus: Literal["passage", "sentence"] = "passage"
+    """What a knowledge draw asks about: the passage as a whole, or one sentence of it."""
+    focus_joins: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """First words of a sentence that needs the one before it to be understood ("It", "They")."""
+
+
+def _known(sections: dict[str, Section]) -> dict[str, Section]:
+    for name, section in sections.items():
+        if name not in AVAILABLE:
+            raise ValueError(f"`{name}` is not a section: {', '.join(AVAILABLE)} are")
+        for problem in _problems(name, section):
+            raise ValueError(problem)
+    return sections
+
+
+class Pack(_Strict):
+    """A prompt pack."""
+
+    name: str = Field(min_length=1, max_length=60)
+    language: str = "en"
+    """What the prompts are written in; a note for people."""
+    attempts: int = Field(default=2, ge=1, le=10)
+    """How often a reply that cannot be read is asked for, in all."""
+    sections: Annotated[dict[str, Section], Field(min_length=1), AfterValidator(_known)]
+    digest: str = ""
+    """SHA-256 of the file, set by the reader."""
+
+
+def _problems(name: str, section: Section) -> Iterator[str]:
+    """What is wrong with a section's steps, in words; empty when nothing is."""
+    for step in REQUIRED[name]:
+        if step not in section.steps:
+            yield f"{name}.steps lacks `{step}`, which its pipeline needs"
+    for step, prompt in section.steps.items():
+        where = f"{name}.steps.{step}"
+        if step not in AVAILABLE[name]:
+            yield f"{where} is not a step: {', '.join(AVAILABLE[name])} are"
+            continue
+        if prompt.judges != step.endswith("_judge"):
+            yield f"{where}.parse: a judge gives `yes_no` or `score`, any other step a text"
+        allowed = AVAILABLE[name][step]
+        for key, template in (("system", prompt.system), ("user", prompt.user)):
+            yield from _unknown(f"{where}.{key}", template, allowed)
+            if "seeds" in placeholders(template) and not prompt.seeds:
+                yield f"{where}.{key} uses {{seeds}}, but the step has no `seeds` template"
+        for key, template in _seed_templates(prompt):
+            yield from _unknown(f"{where}.{key}", template, _OF_SEED)
+        for shot in prompt.shots:
+            for text in (shot.user, *_texts(shot.assistant)):
+                if PLACEHOLDER.search(text):
+                    yield f"{where}.shots: nothing is filled in here: `{text[:40]}` must not hold a {{name}}"
+
+
+def _seed_templates(prompt: Prompt) -> Iterator[tuple[str, str]]:
+    yield "seeds", prompt.seeds
+    if prompt.examples is not None:
+        yield "examples.user", prompt.examples.user
+        for text in _texts(prompt.examples.assistant):
+            yield "examples.assistant", text
+
+
+def _texts(value: str | Mapping[str, object]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(str(text) for text in value.values())
+
+
+def _unknown(where: str, template: str, allowed: tuple[str, ...]) -> Iterator[str]:
+    for name in placeholders(template):
+        if name not in allowed:
+            yield f"{where}: {{{name}}} has no value there; {', '.join(f'{{{n}}}' for n in allowed)} have"

@@ -1,0 +1,120 @@
+"""What is to be drawn of each leaf, what came of it, and which seeds are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from feldspar.generate.pack import Pack, Section
+from feldspar.generate.template import shuffled
+from feldspar.types import Draft, Leaf, Passage, Seed
+
+
+@dataclass(frozen=True, slots=True)
+class LeafPlan:
+    """How much is drawn of a leaf, and out of what."""
+
+    leaf: Leaf
+    seeds: tuple[Seed, ...]
+    """Those that prompts may show; the leaf's others are held out."""
+    passages: tuple[Passage, ...]
+    """Of a knowledge leaf's documents, in order."""
+    target: int
+    """Accepted drafts that are wanted."""
+    max_draws: int
+    """The budget: a leaf that needs more stops, and says so."""
+    avoid: tuple[str, ...] = ()
+    """Questions that a model will be graded on, beside the leaf's held-out seeds: a draft like one
+    of them is rejected. They never stand in a prompt."""
+
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """Every question that must not come into the training data (rule 6)."""
+        shown = {_question(seed) for seed in self.seeds}
+        return tuple(seed.question for seed in self.leaf.seeds if _question(seed) not in shown) + self.avoid
+
+
+@dataclass(frozen=True, slots=True)
+class LeafOutcome:
+    """What came of a leaf."""
+
+    leaf: str
+    """Its path."""
+    drafts: tuple[Draft, ...]
+    """Draws 1 to k, accepted and rejected."""
+    surplus: int = 0
+    """Draws after k that had been begun ahead of need; they depend on timing and are no samples."""
+    error: str = ""
+    """Why the leaf yielded nothing; empty if it yielded something."""
+    target: int = 0
+    """Accepted drafts that were wanted."""
+
+    @property
+    def accepted(self) -> tuple[Draft, ...]:
+        """The drafts that become samples."""
+        return tuple(draft for draft in self.drafts if not draft.rejected)
+
+
+def section_name(plan: LeafPlan) -> str:
+    """Which pipeline a leaf takes: `knowledge`, `grounded` (its seeds have contexts) or `freeform`."""
+    if plan.leaf.branch == "knowledge":
+        return "knowledge"
+    return "grounded" if any(seed.context for seed in plan.seeds) else "freeform"
+
+
+def pipeline_calls(plan: LeafPlan, pack: Pack) -> int:
+    """Requests that a draw of this leaf takes when it is kept at every step, without redraws."""
+    section = pack.sections.get(section_name(plan))
+    if section is None:
+        return 0
+    persona = response_step(plan, section)
+    return sum(step not in {"precise", "creative"} or step == persona for step in section.steps)
+
+
+def response_step(plan: LeafPlan, section: Section) -> str:
+    """The step of the leaf's persona (§3.2.1, stage 3); a pack with one persona uses it for all."""
+    return plan.leaf.style if plan.leaf.style in section.steps else "precise"
+
+
+def split_seeds(leaf: Leaf, holdout: int, seed: int) -> tuple[tuple[Seed, ...], tuple[Seed, ...]]:
+    """Divide a leaf's seeds into those that are shown to the teacher and those held out for grading.
+
+    The held-out are spread over the seeds' contexts, depend on the leaf and `seed` alone, and never
+    include the last one shown. A question that is there twice is held out with all its copies.
+
+    Args:
+        leaf: The leaf.
+        holdout: How many questions to hold out, at most.
+        seed: The run's seed.
+
+    Returns:
+        The shown and the held-out seeds, both in the leaf's order.
+    """
+    groups: dict[str, list[str]] = {}
+    for entry in leaf.seeds:
+        questions = groups.setdefault(" ".join(entry.context.split()), [])
+        if _question(entry) not in questions:
+            questions.append(_question(entry))
+    ranked = {
+        context: [
+            questions[place] for place in shuffled(len(questions), seed, leaf.path, "hold out", context)
+        ]
+        for context, questions in groups.items()
+    }
+    first = shuffled(len(groups), seed, leaf.path, "hold out")
+    contexts = [tuple(groups)[place] for place in first]
+    contexts.sort(key=lambda context: -len(groups[context]))
+    order = _in_turn(contexts, ranked)
+    held = set(order[: max(0, min(holdout, len(order) - 1))])
+    shown = tuple(entry for entry in leaf.seeds if _question(entry) not in held)
+    return shown, tuple(entry for entry in leaf.seeds if _question(entry) in held)
+
+
+def _in_turn(contexts: list[str], ranked: Mapping[str, list[str]]) -> list[str]:
+    longest = max((len(ranked[context]) for context in contexts), default=0)
+    turns = [ranked[c][turn] for turn in range(longest) for c in contexts if turn < len(ranked[c])]
+    return list(dict.fromkeys(turns))
+
+
+def _question(seed: Seed) -> str:
+    return " ".join(seed.question.casefold().split())

@@ -1,0 +1,187 @@
+"""The kinds of value that a recipe's keys take, each with its check.
+
+A check raises ValueError with the words that follow the key: "should be …".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic import ValidationInfo as Info
+
+from feldspar.types import Branch, Length, Take
+
+CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+"""What all settings have in common: unknown keys and wrong types are errors, nothing is coerced."""
+
+_MAX_SAMPLES = 10_000_000
+_BRANCHES: tuple[Branch, ...] = ("knowledge", "foundational_skills", "compositional_skills")
+_LENGTHS: tuple[Length, ...] = ("all", "short", "long")
+
+
+class PerPassage(BaseModel):
+    """So many samples for each passage of a knowledge leaf's documents."""
+
+    model_config = CONFIG
+    per_passage: int = Field(ge=1, le=10_000)
+
+
+Amounts = int | PerPassage | dict[str, int | PerPassage]
+
+
+def _base(info: Info) -> Path:
+    return Path((info.context or {}).get("base") or ".").resolve()
+
+
+def _path(value: object, info: Info) -> Path:
+    if isinstance(value, Path):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError("should be a path")
+    return Path(os.path.normpath(_base(info) / Path(value).expanduser()))
+
+
+def _file_or(value: object, info: Info, *, names: Sequence[str], suffixes: Sequence[str]) -> str:
+    """A value that is a fixed name, a path (made absolute), or else a name of somebody else's."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError("should be a text")
+    if value in names:
+        return value
+    looks = value.startswith((".", "/", "~")) or value.lower().endswith(tuple(suffixes))
+    if looks or (_base(info) / value).is_dir():
+        return str(_path(value, info))
+    return value
+
+
+def _model(value: object, info: Info) -> str:
+    return _file_or(value, info, names=("embedded",), suffixes=(".gguf",))
+
+
+def _pack(value: object, info: Info) -> str:
+    if value in ("auto", "default", "small"):
+        return str(value)
+    if isinstance(value, str) and value.lower().endswith((".yaml", ".yml")):
+        return str(_path(value, info))
+    raise ValueError("should be auto, default, small, or the path of a pack's YAML file")
+
+
+def _template(value: object, info: Info) -> str:
+    if value in ("auto", "keep"):
+        return str(value)
+    if isinstance(value, str) and value.lower().endswith((".jinja", ".jinja2", ".txt")):
+        return str(_path(value, info))
+    raise ValueError("should be auto, keep, or the path of a .jinja file")
+
+
+def _auto_or_count(value: object) -> int | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    if type(value) is not int or not 1 <= value <= 1_000_000:
+        raise ValueError("should be auto, or a whole number from 1")
+    return value
+
+
+def _endpoint(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("should be a URL")
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https"):
+        raise ValueError("should be a URL such as http://localhost:8000/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        # The recipe is kept in the run's folder: no secret may stand in it.
+        raise ValueError("should hold no user, password or query: the key goes into teacher.api_key_env")
+    return value.rstrip("/")
+
+
+def _label(value: object) -> str:
+    # `revision: 2` is what people write; to YAML that is a number.
+    if type(value) in (int, float):
+        value = str(value)
+    if not isinstance(value, str) or len(value) > 200:
+        raise ValueError("should be a text of at most 200 characters")
+    return value
+
+
+def _variable(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}|", value):
+        raise ValueError("should be the name of an environment variable, never the key itself")
+    return value
+
+
+def _amount(value: object) -> int | PerPassage:
+    if isinstance(value, PerPassage):
+        return value
+    if isinstance(value, Mapping) and set(value) == {"per_passage"}:
+        number = value["per_passage"]
+        if type(number) is int and 1 <= number <= 10_000:
+            return PerPassage(per_passage=number)
+    if type(value) is int and 0 <= value <= _MAX_SAMPLES:
+        return value
+    raise ValueError("should be a whole number, {per_passage: n}, or a map of leaf patterns to either")
+
+
+def _samples(value: object) -> Amounts:
+    if isinstance(value, Mapping) and set(value) != {"per_passage"}:
+        if not value:
+            raise ValueError("is an empty map: give a whole number, or a pattern such as `knowledge/*: 30`")
+        return {str(pattern): _amount(amount) for pattern, amount in value.items()}
+    return _amount(value)
+
+
+def _take(value: object) -> Take:
+    if isinstance(value, Take):
+        return value
+    branch: object = ""
+    length: object = "all"
+    if isinstance(value, str):
+        branch, _, rest = value.partition("/")
+        length = rest or "all"
+    elif isinstance(value, Mapping) and set(value) <= {"branch", "length"}:
+        branch, length = value.get("branch"), value.get("length", "all")
+    for known in _BRANCHES:
+        for size in _LENGTHS:
+            if branch == known and length == size:
+                return Take(known, size)
+    raise ValueError(f"should be a branch ({', '.join(_BRANCHES)}), alone or with /short or /long")
+
+
+def _samples_out(value: Amounts) -> Any:
+    if isinstance(value, PerPassage):
+        return value.model_dump()
+    if isinstance(value, dict):
+        return {pattern: _samples_out(amount) for pattern, amount in value.items()}
+    return value
+
+
+def _take_out(take: Take) -> str:
+    return take.branch if take.length == "all" else f"{take.branch}/{take.length}"
+
+
+SamplesPerLeaf = Annotated[Amounts, PlainValidator(_samples), PlainSerializer(_samples_out)]
+"""A number, `{per_passage: n}`, or a map of leaf patterns to either."""
+
+RecipePath = Annotated[Path, PlainValidator(_path)]
+"""Made absolute, from the recipe's folder."""
+
+ModelName = Annotated[str, PlainValidator(_model)]
+"""`embedded`, a path made absolute, or a name of somebody else's."""
+
+PackName = Annotated[str, PlainValidator(_pack)]
+TemplateName = Annotated[str, PlainValidator(_template)]
+Endpoint = Annotated[str, PlainValidator(_endpoint)]
+Label = Annotated[str, PlainValidator(_label)]
+"""A text that tells one thing from another; a number is taken for its text."""
+
+VariableName = Annotated[str, PlainValidator(_variable)]
+AutoOrCount = Annotated[int | Literal["auto"], PlainValidator(_auto_or_count)]
+TakeText = Annotated[Take, PlainValidator(_take), PlainSerializer(_take_out)]

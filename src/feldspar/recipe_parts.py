@@ -1,0 +1,114 @@
+"""Which settings a stage's result depends on, their digest, and a difference in words.
+
+Endpoints, the key's name, concurrency and threads are no part of any stage: a moved server or a
+faster machine changes nothing. Nor is a folder: of a path only the last name counts here, because
+`lab` gives every file's content as an input of the stage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import BaseModel
+
+STAGES = ("1-leaves", "2-samples", "3-phases", "4-checkpoints", "model", "5-scores")
+"""A run's folders, in the order in which they are made."""
+
+_DATA = ("name", "take", "replay", "replay_fraction", "context_length", "samples", "files")
+_TRAINING = ("name", "learning_rate", "warmup_steps", "batch_size", "epochs", "context_length")
+
+
+def part(recipe: BaseModel, stage: str) -> dict[str, Any]:
+    """The settings that a stage depends on, as plain values.
+
+    Raises:
+        KeyError: There is no such stage.
+    """
+    data = _nameless(recipe.model_dump())
+    teacher, student, generate = data["teacher"], data["student"], data["generate"]
+    parts: dict[str, dict[str, Any]] = {
+        "1-leaves": {"generate": _pick(generate, ("holdout", "seed"))},
+        "2-samples": {"teacher": _pick(teacher, ("model", "revision", "pack")), "generate": generate},
+        "3-phases": {
+            "foundational": data["foundational"],
+            "student": _pick(student, ("model",)),
+            "phases": [_pick(phase, _DATA) for phase in data["phases"]],
+            "mix": data["mix"],
+            "generate": _pick(generate, ("seed",)),
+        },
+        "4-checkpoints": {
+            "student": student,
+            "phases": [_pick(phase, _TRAINING) for phase in data["phases"]],
+            "train": _pick(data["train"], ("precision", "checkpoints_every", "seed")),
+        },
+        "model": {"student": student},
+        "5-scores": {"evaluate": data["evaluate"]},
+    }
+    return parts[stage]
+
+
+def part_digest(recipe: BaseModel, stage: str) -> str:
+    """SHA-256 of `part`: equal settings give equal digests, on any machine and in any folder."""
+    canonical = json.dumps(part(recipe, stage), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def difference(old: BaseModel | Mapping[str, Any], new: BaseModel | Mapping[str, Any]) -> list[str]:
+    """What two recipes, or two parts, differ in: "generate.seed was 0 and is 1"."""
+    before = _flat(_values(old))
+    after = _flat(_values(new))
+    found = []
+    for key in [*after, *(key for key in before if key not in after)]:
+        if key not in before:
+            found.append(f"{key} is new ({_shown(after[key])})")
+        elif key not in after:
+            found.append(f"{key} is gone (it was {_shown(before[key])})")
+        elif before[key] != after[key]:
+            found.append(f"{key} was {_shown(before[key])} and is {_shown(after[key])}")
+    return found
+
+
+def _values(recipe: BaseModel | Mapping[str, Any]) -> Mapping[str, Any]:
+    return recipe.model_dump() if isinstance(recipe, BaseModel) else recipe
+
+
+def _pick(group: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: group[key] for key in keys}
+
+
+def _nameless(value: Any) -> Any:
+    """Plain values in which a path is its last name."""
+    if isinstance(value, Mapping):
+        return {str(key): _nameless(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_nameless(item) for item in value]
+    if isinstance(value, PurePath) or (isinstance(value, str) and value.startswith("/")):
+        return PurePath(value).name
+    return value
+
+
+def _flat(value: Any, key: str = "") -> dict[str, Any]:
+    """Dotted keys and their values; an item of a list goes by its `name`, where it has one."""
+    items: list[tuple[str, Any]] = []
+    if isinstance(value, Mapping):
+        items = [(str(name), item) for name, item in value.items()]
+    elif isinstance(value, tuple | list) and any(isinstance(item, Mapping) for item in value):
+        items = [
+            (str(item.get("name", index)) if isinstance(item, Mapping) else str(index), item)
+            for index, item in enumerate(value)
+        ]
+    if not items:
+        return {key: list(value) if isinstance(value, tuple) else value}
+    flat: dict[str, Any] = {}
+    for name, item in items:
+        flat |= _flat(item, f"{key}.{name}" if key else name)
+    return flat
+
+
+def _shown(value: object) -> str:
+    text = "empty" if value in ("", [], None) else str(value)
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -1,0 +1,188 @@
+"""What a server's answer means: a reply, a fault to wait out, or something a person must mend."""
+
+from __future__ import annotations
+
+import difflib
+import email.utils
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from feldspar.errors import TeacherError
+from feldspar.teacher.api import Reply, Request, readable
+
+Kind = Literal["wait", "down", "setup", "missing", "refused"]
+"""`wait`: overload or transport, tried again. `down`: nothing, or nonsense, answers there.
+`setup`: a person must mend something. `missing`: 404. `refused`: the request itself is rejected.
+After a first success of the process, `down`, `setup` and `missing` are waited out too."""
+
+_LONGEST_WORDS = 300
+_LONGEST_WAIT = 3600.0
+_LARGEST_COUNT = 2**53
+_MOST_MODELS = 8
+_OK, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 200, 300, 400, 500
+_NOT_FOUND = 404
+_OVERLOAD = {408, 425, 429}
+_KEY = {401, 403}
+_REFUSED = {400, 413, 422}
+_CONTEXT = re.compile(
+    r"context|too long|too many tokens|maximum length|max_model_len|exceed\w* .*token", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came over the wire."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why there is no reply."""
+
+    kind: Kind
+    what: str
+    """A sentence that begins with the endpoint's URL."""
+    mend: str = ""
+    wait: float = 0.0
+    """Seconds that the server asked for."""
+    words: str = ""
+    """The server's own."""
+
+    def error(self) -> TeacherError:
+        """The fault as an exception."""
+        return TeacherError(self.what, self.mend)
+
+
+def read_answer(answer: Answer, url: str, key_env: str, api_key: str) -> Reply | Fault:
+    """The reply in a server's answer, or the fault that it is. The key never gets into a fault."""
+    words = words_of(answer.body, api_key)
+    status = answer.status
+    if status < _REDIRECT and status >= _OK:
+        return _reply(answer, url)
+    fault = Fault("setup", f"{url} answers {status}: {words}", words=words)
+    if status in _KEY:
+        mend = f"Put the right key into the environment variable {key_env}."
+        fault = Fault("setup", f"{url} answers {status}: the key is missing or not accepted.", mend)
+    elif status in _OVERLOAD or status >= _SERVER_ERROR:
+        fault = Fault("wait", fault.what, wait=retry_after(answer.headers.get("Retry-After", "")))
+    elif status == _NOT_FOUND:
+        fault = Fault("missing", fault.what, words=words)
+    elif status in _REFUSED:
+        fault = Fault("refused", fault.what, words=words)
+    elif status < _CLIENT_ERROR:
+        mend = "Redirects are not followed: give the address that serves the API itself."
+        fault = Fault("setup", f"{url} answers {status}, a redirect.", mend)
+    return fault
+
+
+def _reply(answer: Answer, url: str) -> Reply | Fault:
+    value = parsed(answer.body)
+    if value is None:
+        return not_json(answer, url)
+    try:
+        choice = value["choices"][0]
+        text = choice["message"]["content"]
+        finish = choice.get("finish_reason")
+    except (LookupError, TypeError, AttributeError):
+        return Fault("down", f"{url} answers JSON that is no chat completion.", _V1)
+    if text is not None and not isinstance(text, str):
+        return Fault("down", f"{url} answers with a message that is no text.", _V1)
+    usage = value.get("usage")
+    return Reply(
+        readable(text or ""),
+        readable(finish) if isinstance(finish, str) else "",
+        _count(usage, "prompt_tokens"),
+        _count(usage, "completion_tokens"),
+    )
+
+
+_V1 = "Does the URL end in /v1, and does an OpenAI-compatible server listen there?"
+
+
+def not_json(answer: Answer, url: str) -> Fault:
+    """The fault of an answer that cannot be read as JSON."""
+    start = answer.body[:200].lstrip().lower()
+    if "html" in answer.headers.get("Content-Type", "").lower() or start.startswith((b"<!doctype", b"<html")):
+        return Fault("setup", f"{url} answers HTML, not the OpenAI API: does the URL end in /v1?")
+    return Fault("down", f"{url} answers what is not JSON.", _V1)
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON value, None if it is none; `null` is none, too."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _count(usage: object, name: str) -> int:
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return value if isinstance(value, int) and 0 <= value < _LARGEST_COUNT else 0
+
+
+def words_of(body: bytes, api_key: str) -> str:
+    """What the server says in an error, on one line, cut, without the key."""
+    value = parsed(body)
+    if isinstance(value, dict):
+        error = value.get("error", value)
+        found = error.get("message", error.get("detail")) if isinstance(error, dict) else error
+        text = found if isinstance(found, str) else json.dumps(value)
+    else:
+        text = body[:4000].decode("utf-8", "replace")
+    if api_key:
+        text = text.replace(api_key, "***")
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())[:_LONGEST_WORDS] or "(no words)"
+
+
+def retry_after(value: str) -> float:
+    """Seconds that a Retry-After header asks for: a number, or a date. 0 if it says neither."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            return 0.0
+    return min(_LONGEST_WAIT, seconds) if seconds > 0 else 0.0
+
+
+def models_in(body: bytes) -> list[str] | None:
+    """The ids that `GET /models` lists; None if it is no such list."""
+    value = parsed(body)
+    listed = value.get("data") if isinstance(value, dict) else None
+    if not isinstance(listed, list):
+        return None
+    return [m["id"] for m in listed if isinstance(m, dict) and isinstance(m.get("id"), str)]
+
+
+def unknown_model(url: str, model: str, listed: Sequence[str]) -> Fault:
+    """The fault of a model that the server does not serve, with those that it does, nearest first."""
+    near = difflib.get_close_matches(model, listed, n=_MOST_MODELS, cutoff=0.4)
+    shown = [*near, *(m for m in listed if m not in near)][:_MOST_MODELS]
+    more = f" and {len(listed) - len(shown)} more" if len(listed) > len(shown) else ""
+    safe = "".join(c if c.isprintable() else " " for c in ", ".join(shown))
+    mend = f"It serves: {safe}{more}. Set teacher.model to one of them." if shown else "It serves no model."
+    return Fault("setup", f"{url} does not serve the model {model!r}.", mend)
+
+
+def refusal(fault: Fault, request: Request, api_key: str) -> TeacherError:
+    """The error for a request that the server rejects, naming its size where that is why."""
+    if not _CONTEXT.search(fault.words):
+        return fault.error()
+    size = sum(len(m.content) for m in request.messages)
+    last = " ".join(request.messages[-1].content.split())[:80] if request.messages else ""
+    if api_key:
+        last = last.replace(api_key, "***")
+    return TeacherError(
+        f"A request of {len(request.messages)} messages and {size} characters (about {size // 4} tokens), "
+        f"with room for {request.max_tokens} tokens of reply, is too long. {fault.what}",
+        f"Use smaller passages or a larger context. Its last message begins: {last!r}",
+    )

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import feldspar
+from feldspar import cli, jsonl
+from feldspar.types import Message, Origin, Sample
+from feldspar.verbs import VERBS
+
+SRC = Path(__file__).resolve().parents[1] / "src"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SRC)}
+
+
+def feldspar_process(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "feldspar", *words]
+    return subprocess.run(command, env=ENVIRONMENT, text=True, timeout=60, **options)  # type: ignore[call-overload,no-any-return]
+
+
+@contextmanager
+def lab_that(raises: BaseException, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A `lab` whose `run` ends badly: what `cli` makes of it is what these tests are about."""
+
+    def run(*_: object, **__: object) -> None:
+        raise raises
+
+    lab = ModuleType("feldspar.lab")
+    lab.run = run  # type: ignore[attr-defined]
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "feldspar.lab", lab)
+        patch.setattr(feldspar, "lab", lab, raising=False)
+        yield
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("taxonomy: taxonomy/\n")
+    return path
+
+
+def test_help_is_quick_and_imports_nothing_slow() -> None:
+    spent = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = feldspar_process("--help", capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.returncode == 0
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < 0.2
+    program = (
+        "import sys; from feldspar.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+    )
+    assert not {"typer", "pydantic", "rich", "yaml", "torch", "asyncio"} & set(done.stderr.split())
+
+
+def test_help_tells_the_truth_about_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    top = capsys.readouterr().out
+    for name, verb in VERBS.items():
+        assert verb.usage in top
+        assert cli.main([name, "--help"]) == 0, name
+        told = " ".join(capsys.readouterr().out.split())
+        assert verb.help in f"{told[0].lower()}{told}".lower() or verb.help.lower() in told.lower()
+        for word in verb.usage.replace("[", "").replace("]", "").split()[1:]:
+            assert word.rstrip(".").split("|")[0] in told, f"{name}: {word}"
+        assert "--quiet" in told
+        assert ("--json" in told) == (name != "chat")
+        assert ("--set" in told) == (
+            name in ("plan", "generate", "mix", "train", "evaluate", "report", "run")
+        )
+        assert ("--redo" in told) == (name in ("generate", "mix", "train", "evaluate", "report", "run"))
+
+
+def test_every_verb_of_the_parser_is_in_the_help() -> None:
+    from feldspar.commands import app
+
+    assert [command.name for command in app.registered_commands] == list(VERBS)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "usage: feldspar VERB"),
+        (["trian"], "did you mean `train`?"),
+        (["run"], "RECIPE"),
+        (["run", "x.yaml"], "--out"),
+        (["check"], "PATH"),
+        (["mix", "run", "--colour"], "--colour"),
+        (["export", "run", "--to", "gguf", "--out", "x"], "gguf"),
+    ],
+)
+def test_wrong_usage_is_2(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words) == 2
+    captured = capsys.readouterr()
+    assert told in captured.err
+    assert captured.out == ""
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"feldspar {feldspar.__version__}\n"
+
+
+def test_a_bad_recipe_is_a_line_and_1(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", str(recipe), "--out", "x", "--set", "teacher.modle=y", "--json"]) == 1
+    captured = capsys.readouterr()
+    assert "did you mean `teacher.model`?" in captured.err
+    assert "Traceback" not in captured.err
+    assert "did you mean" in json.loads(captured.out)["error"]["what"]
+
+
+def test_a_run_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["mix", str(tmp_path)]) == 1
+    assert "is no run" in capsys.readouterr().err
+
+
+def test_an_interruption_says_what_is_done_and_how_to_go_on(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "my run"
+    (out / "1-leaves").mkdir(parents=True)
+    (out / "1-leaves" / "stage.json").write_text("{}")
+    with lab_that(KeyboardInterrupt(), monkeypatch):
+        assert cli.main(["run", str(recipe), "--out", str(out), "--redo"]) == 130
+    told = capsys.readouterr().err
+    assert "1-leaves" in told
+    assert f"feldspar run {recipe} --out '{out}'\n" in told
+
+
+def test_a_defect_is_one_line_and_its_traceback_is_kept(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    with lab_that(KeyError("x\x1b[2J"), monkeypatch):
+        assert cli.main(["run", str(recipe), "--out", str(out)]) == 1
+    told = capsys.readouterr().err
+    assert "a defect in Feldspar: KeyError" in told
+    assert "Traceback (most" not in told
+    assert "\x1b" not in told
+    (kept,) = out.iterdir()
+    assert str(kept) in told
+    assert "Traceback (most" in kept.read_text()
+
+
+def test_a_full_disk_is_no_defect(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with lab_that(OSError(errno.ENOSPC, "No space left on device", "a.jsonl"), monkeypatch):
+        assert cli.main(["run", str(recipe), "--out", "x"]) == 1
+    assert "the disk is full: a.jsonl" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_an_output_that_cannot_be_written_is_told() -> None:
+    with open("/dev/full", "w") as full:
+        done = feldspar_process("--help", stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert "the disk is full" in done.stderr
+    assert "Exception" not in done.stderr
+
+
+def test_a_closed_pipe_is_silent() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as pipe:
+        done = feldspar_process("--help", stdout=pipe, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_terminal_without_the_letters_still_gets_the_text(tmp_path: Path) -> None:
+    environment = {**ENVIRONMENT, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "feldspar", "mix", str(tmp_path / "löß")]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=60)
+    assert done.returncode == 1
+    assert b"is no run" in done.stderr
+
+
+def test_init_writes_the_example_and_refuses_what_is_not_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "lab"
+    assert cli.main(["init", str(target), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    files = sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
+    assert files == sorted(told["files"])
+    assert told["files"][-1] == "recipe.yaml"
+    assert sum(name.endswith("/qna.yaml") for name in files) >= 3
+    before = {name: (target / name).read_bytes() for name in files}
+    assert cli.main(["init", str(target)]) == 1
+    assert "not empty" in capsys.readouterr().err
+    assert {name: (target / name).read_bytes() for name in files} == before
+
+
+def test_export_writes_samples_and_model_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    for stage in ("2-samples", "model"):
+        (run / stage).mkdir(parents=True)
+        (run / stage / "stage.json").write_text('{"digest": "", "inputs": {}}')
+    (run / "recipe.yaml").write_text("taxonomy: taxonomy/\n")
+    (run / "model" / "config.json").write_text("{}")
+    messages = (Message("user", "q\ud800"), Message("assistant", "ä"))
+    sample = Sample("a#1", "a", "knowledge", messages, Origin("generated", "a#1"))
+    jsonl.write(run / "2-samples" / "accepted.jsonl", [sample])
+    out = tmp_path / "out" / "rows.jsonl"
+    assert cli.main(["export", str(run), "--to", "messages", "--out", str(out)]) == 0
+    (row,) = [json.loads(line) for line in out.read_text().splitlines()]
+    assert row["messages"][1] == {"role": "assistant", "content": "ä"}
+    assert row["messages"][0]["content"] == "q\ud800"
+    assert cli.main(["export", str(run), "--to", "hf", "--out", str(tmp_path / "hf")]) == 0
+    assert [path.name for path in (tmp_path / "hf").iterdir()] == ["config.json"]
+    capsys.readouterr()
+    assert cli.main(["export", str(run), "--to", "hf", "--out", str(tmp_path / "hf")]) == 1
+    assert "exists: nothing was written" in capsys.readouterr().err
