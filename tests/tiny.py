@@ -31,6 +31,7 @@ def make_tiny(folder: Path, chat_template: bool = True) -> Path:
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers.utils import logging
 
     folder.mkdir(parents=True, exist_ok=True)
     special = ["<|endoftext|>", *(["<|im_start|>", "<|im_end|>"] if chat_template else [])]
@@ -71,6 +72,10 @@ def make_tiny(folder: Path, chat_template: bool = True) -> Path:
                 pad_token_id=tokenizer.pad_token_id,
             )
         )
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     model.save_pretrained(folder)
+    if bars:
+        logging.enable_progress_bar()
     tokenizer.save_pretrained(folder)
     return folder

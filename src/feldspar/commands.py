@@ -115,7 +115,7 @@ def plan(recipe: RecipeFile, sets: Sets = None, as_json: Json = False, quiet: Qu
 
 
 def _work(
-    until: str, source: Path, folder: Path, sets: list[str] | None, redo: bool, as_json: bool, quiet: bool
+    name: str, source: Path, folder: Path, sets: list[str] | None, redo: bool, as_json: bool, quiet: bool
 ) -> Job:
     """The verbs that carry a run up to one of its stages; they differ in nothing else."""
 
@@ -130,9 +130,9 @@ def _work(
         from feldspar import lab
 
         with Live(quiet=quiet) as live:
-            summary = lab.run(recipe, folder, until=until, redo=redo, watch=live)
+            summary = lab.run(recipe, folder, verb=name, redo=redo, watch=live)
         _print(jsonl.to_json(summary), str(summary), as_json, quiet)
-        return OK
+        return PROBLEMS if summary.problems else OK
 
     return Job(act, folder)
 
@@ -186,7 +186,7 @@ def run_all(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> Job:
-    return _work("report", recipe, out, sets, redo, as_json, quiet)
+    return _work("run", recipe, out, sets, redo, as_json, quiet)
 
 
 @_verb("show")

@@ -218,15 +218,16 @@ class Live:
             self.quiet = True
 
     def _table(self) -> Any:
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         now = time.monotonic()
         with self._guard:
-            table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
-            table.title = Text(summary(self.state, now))
+            line = Text(summary(self.state, now))
             if self.state.train is not None or not self.state.leaves:
-                return table.title
+                return line
+            table = Table(box=None, padding=(0, 2, 0, 0))
             # The unfinished first: a screen holds some thirty lines, a taxonomy thousands of leaves.
             leaves = sorted(self.state.leaves.values(), key=lambda leaf: (leaf.done, leaf.leaf))
             room = max(4, self._view.console.size.height - 6) if self._view is not None else 20
@@ -242,4 +243,4 @@ class Live:
                 )
             if len(leaves) > room:
                 table.add_row(Text(f"and {len(leaves) - room} more"))
-            return table
+            return Group(line, table)

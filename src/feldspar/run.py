@@ -32,7 +32,7 @@ RESUMABLE = ("4-checkpoints",)
 """Stages whose unfinished folder is worth hours, and is gone on with."""
 
 _LARGE = 64 * 1024 * 1024
-_MEND = "Choose another folder with --out, or give --redo: it makes {stage} and what follows again."
+_MEND = "Name another folder for this run, or give --redo: it makes {stage} and what follows again."
 
 
 class Run:

@@ -7,7 +7,7 @@
 from feldspar.generate.calibrate import Calibration, calibrate
 from feldspar.generate.pack import Pack
 from feldspar.generate.packs import BUILT_IN, load_pack
-from feldspar.generate.plan import LeafOutcome, LeafPlan, pipeline_calls, split_seeds
+from feldspar.generate.plan import LeafOutcome, LeafPlan, pipeline_calls, section_name, split_seeds
 from feldspar.generate.samples import funnel, to_sample
 from feldspar.generate.schedule import GenerateEvent, generate, why_nothing
 
@@ -23,6 +23,7 @@ __all__ = [
     "generate",
     "load_pack",
     "pipeline_calls",
+    "section_name",
     "split_seeds",
     "to_sample",
     "why_nothing",

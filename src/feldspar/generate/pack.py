@@ -199,11 +199,14 @@ class Section(_Strict):
 
 
 def _known(sections: dict[str, Section]) -> dict[str, Section]:
+    problems: list[str] = []
     for name, section in sections.items():
-        if name not in AVAILABLE:
-            raise ValueError(f"`{name}` is not a section: {', '.join(AVAILABLE)} are")
-        for problem in _problems(name, section):
-            raise ValueError(problem)
+        if name in AVAILABLE:
+            problems += _problems(name, section)
+        else:
+            problems.append(f"`{name}` is not a section: {', '.join(AVAILABLE)} are")
+    if problems:
+        raise ValueError("\n".join(problems))
     return sections
 
 

@@ -78,7 +78,8 @@ def parse_pack(text: str, file: str) -> Pack:
     try:
         pack = Pack.model_validate(data)
     except ValidationError as error:
-        lines = dict.fromkeys(_words(problem) for problem in error.errors(include_url=False))
+        told = "\n".join(_words(problem) for problem in error.errors(include_url=False))
+        lines = dict.fromkeys(told.split("\n"))
         mend = "The packs in feldspar/generate/prompts/ show every key."
         raise RecipeError("\n".join(f"{file}: {line}" for line in lines), mend) from error
     return pack.model_copy(update={"digest": hashlib.sha256(text.encode()).hexdigest()})

@@ -10,7 +10,7 @@ from feldspar.generate.pack import Section
 from feldspar.text import sentences
 from feldspar.types import Passage
 
-_LEAST_WORDS = 3
+_LEAST_WORDS = 2
 """Content words of a sentence that says something worth asking."""
 
 
@@ -27,7 +27,7 @@ def units_of(passages: Sequence[Passage], section: Section) -> tuple[Unit, ...]:
     """What the draws of a leaf ask about, in the order in which they take turns.
 
     With `focus: sentence` these are the sentences that say something; headings, rules and scraps of
-    fewer than three content words are left out, and a sentence that opens with one of the pack's
+    fewer than two content words are left out, and a sentence that opens with one of the pack's
     `focus_joins` ("It", "They") takes the one before it along, for alone it would name nothing. A
     passage without such a sentence is asked about as a whole, so that no passage is lost.
     """
@@ -42,7 +42,7 @@ def units_of(passages: Sequence[Passage], section: Section) -> tuple[Unit, ...]:
                 continue
             first = place
             while first > 0 and _leans(passage.text[spans[first][0] : end], section.focus_joins):
-                if _scrap(passage.text[slice(*spans[first - 1])]):
+                if _is_heading(passage.text[slice(*spans[first - 1])]):
                     break
                 first -= 1
             found.append(Unit(passage, " ".join(passage.text[spans[first][0] : end].split())))
@@ -56,8 +56,12 @@ def focus_of(context: str, fit: Callable[[str], float]) -> str:
     return max(found, key=fit, default=context.strip())
 
 
+def _is_heading(sentence: str) -> bool:
+    return sentence.lstrip().startswith("#")
+
+
 def _scrap(sentence: str) -> bool:
-    return sentence.lstrip().startswith("#") or len(content_words(sentence)) < _LEAST_WORDS
+    return _is_heading(sentence) or len(content_words(sentence)) < _LEAST_WORDS
 
 
 def _leans(sentence: str, joins: Sequence[str]) -> bool:

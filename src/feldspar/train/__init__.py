@@ -6,23 +6,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
-from feldspar.errors import StudentError
-
-INSTALL = 'pip install torch==2.13.0 && pip install "feldspar[train]"'
-
-try:
-    import torch as _torch  # noqa: F401  (its absence is what is asked about)
-
-    _missing = [name for name in ("transformers", "safetensors", "accelerate", "gguf") if not find_spec(name)]
-except ModuleNotFoundError as error:
-    if error.name != "torch":
-        raise
-    _missing = ["torch"]
-if _missing:
-    raise StudentError(f"training needs {', '.join(_missing)}, which is not installed", INSTALL)
-
+from feldspar.train import needs
 from feldspar.train.batches import epoch_order, micro_batches, steps_of
 from feldspar.train.checkpoints import prune, select
 from feldspar.train.encode import encode
@@ -30,6 +14,8 @@ from feldspar.train.export import load_weights, save_model
 from feldspar.train.loop import train_phase
 from feldspar.train.records import Encoded, Student, TrainEvent, TrainSettings
 from feldspar.train.student import load_student
+
+INSTALL = needs.INSTALL
 
 __all__ = [
     "INSTALL",

@@ -29,6 +29,12 @@ from feldspar.train.records import Student
 from feldspar.train.student import quiet
 from feldspar.types import Checkpoint
 
+Scored = tuple[Checkpoint, tuple[float, ...]]
+"""A checkpoint with its scores, one a question."""
+
+_STATE = ("exp_avg", "exp_avg_sq", "step")
+"""AdamW's two moments and its counter."""
+
 _REDO = "Run again with --redo to train the phase anew."
 
 
@@ -146,13 +152,13 @@ def write_checkpoint(
             shutil.rmtree(older, ignore_errors=True)
 
 
-def read_checkpoints(folder: Path, fingerprint: str) -> list[tuple[Checkpoint, tuple[float, ...]]]:
+def read_checkpoints(folder: Path, fingerprint: str) -> list[Scored]:
     """The complete checkpoints of a phase's folder with their scores, in order of their steps.
 
     Raises:
         RunError: one cannot be read, or was trained from other data, settings or weights.
     """
-    found: list[tuple[Checkpoint, tuple[float, ...]]] = []
+    found: list[Scored] = []
     for path in folder.glob("step-*/checkpoint.json"):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
@@ -175,7 +181,7 @@ def read_checkpoints(folder: Path, fingerprint: str) -> list[tuple[Checkpoint, t
     return sorted(found, key=lambda pair: pair[0].step)
 
 
-def resumable(folder: Path, found: Sequence[tuple[Checkpoint, tuple[float, ...]]]) -> Checkpoint | None:
+def resumable(folder: Path, found: Sequence[Scored]) -> Checkpoint | None:
     """The newest checkpoint that has both its weights and the optimizer's state; None: start anew."""
     for checkpoint, _ in reversed(found):
         state = folder / "resume" / f"step-{checkpoint.step}" / "optimizer.safetensors"
@@ -194,10 +200,10 @@ def restore_optimizer(model: Any, optimizer: Any, folder: Path) -> None:
     try:
         kept = load_file(path)
         for name, parameter in trained(model):
-            state = {key: kept.pop(f"{name}:{key}") for key in ("exp_avg", "exp_avg_sq", "step")}
-            state = {k: v if k == "step" and v.device == parameter.device else v.to(parameter.device)
-                     for k, v in state.items()}
-            optimizer.state[parameter] = state
+            # A fused AdamW keeps its step counter beside the parameter, as a tensor of its own.
+            optimizer.state[parameter] = {
+                key: kept.pop(f"{name}:{key}").to(parameter.device) for key in _STATE
+            }
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         raise RunError(f"{path}: damaged or of another model ({error})", _REDO) from error
 
@@ -211,11 +217,11 @@ def _moments(model: Any, optimizer: Any) -> dict[str, torch.Tensor]:
     return {
         f"{name}:{key}": optimizer.state[parameter][key].detach().contiguous()
         for name, parameter in trained(model)
-        for key in ("exp_avg", "exp_avg_sq", "step")
+        for key in _STATE
     }
 
 
-def finish(folder: Path, found: Sequence[tuple[Checkpoint, tuple[float, ...]]], report: dict[str, Any]) -> int:
+def finish(folder: Path, found: Sequence[Scored], report: dict[str, Any]) -> int:
     """Choose among a phase's checkpoints and write `phase.json`; the index of the chosen one."""
     chosen = select([scores for _, scores in found])
     write_json(folder / "phase.json", {**report, "selected": found[chosen][0].step})

@@ -44,14 +44,12 @@ def encode(tokenizer: Any, messages: Sequence[Message], context_length: int) -> 
             "so that the response cannot be told from the prompt",
             "Set student.chat_template to the path of a template that only appends.",
         )
-    start = len(prompt_ids)
-    if full_ids[:start] != prompt_ids:
-        # The response's first characters merged with the prompt's last into one token: train from there.
-        start = next(at for at, (a, b) in enumerate(zip(full_ids, prompt_ids, strict=False)) if a != b)
-    ids = _closed(tokenizer, full_ids, start)
+    if full_ids[: len(prompt_ids)] != prompt_ids:
+        full_ids = _parted(tokenizer, full_ids, prompt_ids)
+    ids = _closed(tokenizer, full_ids, len(prompt_ids))
     if len(ids) > context_length:
         return None
-    return Encoded(ids=tuple(ids), labels_from=start)
+    return Encoded(ids=tuple(ids), labels_from=len(prompt_ids))
 
 
 def encode_rows(
@@ -102,6 +100,28 @@ def _render(tokenizer: Any, messages: Sequence[Message], opened: bool) -> tuple[
             "Set student.chat_template to a template that takes system, user and assistant turns.",
         ) from error
     return str(text), list(ids)
+
+
+def _parted(tokenizer: Any, full: list[int], prompt: list[int]) -> list[int]:
+    """`full` again, with the prompt's own tokens first.
+
+    Where a prompt ends in white space, its last characters and the response's first can merge into
+    one token, which generation, starting from the prompt's tokens, would never meet.
+    """
+    pairs = zip(full, prompt, strict=False)
+    start = next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(full), len(prompt)))
+    lost = tokenizer.decode(prompt[start:])
+    for end in range(start + 1, len(full) + 1):
+        merged = tokenizer.decode(full[start:end])
+        if merged.startswith(lost) and lost:
+            rest = merged[len(lost) :]
+            between = tokenizer.encode(rest, add_special_tokens=False) if rest else []
+            if tokenizer.decode(between) == rest:
+                return [*prompt, *between, *full[end:]]
+    raise StudentError(
+        "the tokenizer merges the prompt's end with the response's beginning",
+        "Set student.chat_template to the path of a template whose prompt ends with a line break.",
+    )
 
 
 def _closed(tokenizer: Any, ids: list[int], start: int) -> list[int]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,46 +14,20 @@ import torch
 from feldspar.errors import RunError
 from feldspar.train import checkpoints as store
 from feldspar.train.batches import collate, epoch_order, micro_batches, steps_of
-from feldspar.train.encode import digest, encode_rows
+from feldspar.train.checkpoints import Scored
 from feldspar.train.export import load_weights
-from feldspar.train.loss import autocast, loss_sum, settle_precision
-from feldspar.train.records import Encoded, Precision, Student, TrainEvent, TrainSettings
-from feldspar.types import Checkpoint, Phase, PhaseData
+from feldspar.train.loss import autocast, loss_sum
+from feldspar.train.plan import Plan, make_plan, rate, remarks, usable_cpus
+from feldspar.train.records import Encoded, Student, TrainEvent, TrainSettings
+from feldspar.types import Checkpoint, PhaseData
 
 CLIP = 1.0
 """The norm that gradients are clipped to."""
 
-Scored = tuple[Checkpoint, tuple[float, ...]]
+DEFAULTS = TrainSettings()
+
 Scorer = Callable[[], tuple[float, ...]]
 Watcher = Callable[[TrainEvent], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What one phase is going to do, settled before its first step."""
-
-    phase: Phase
-    samples: tuple[Encoded, ...]
-    too_long: tuple[str, ...]
-    steps: int
-    save_after: frozenset[int]
-    """Epochs, from 1, that end in a checkpoint."""
-    fingerprint: str
-    """Digest of the data, the phase, the seed and the weights at the start."""
-    seed: int
-    token_budget: int
-    precision: Precision
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return self.steps // self.phase.epochs
-
-
-def rate(phase: Phase, step: int) -> float:
-    """The learning rate of a step, from 1: linear warm-up over `warmup_steps`, then constant (Table 2)."""
-    if step >= phase.warmup_steps:
-        return phase.learning_rate
-    return phase.learning_rate * step / phase.warmup_steps
 
 
 def train_phase(
@@ -65,7 +36,7 @@ def train_phase(
     folder: Path,
     *,
     score: Scorer | None = None,
-    settings: TrainSettings | None = None,
+    settings: TrainSettings = DEFAULTS,
     watch: Watcher = lambda event: None,
 ) -> tuple[Checkpoint, ...]:
     """Train the student on a phase's rows, from the weights it has, and choose the best checkpoint.
@@ -94,7 +65,7 @@ def train_phase(
     """
     if data.skipped or not data.rows:
         return ()
-    plan = _plan(student, data, settings or TrainSettings())
+    plan = make_plan(student, data, settings)
     finished = store.read_finished(folder, plan.fingerprint)
     if finished is not None:
         watch(_event("end", plan, plan.steps, plan.phase.epochs, note="already trained"))
@@ -103,10 +74,7 @@ def train_phase(
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
     found = store.read_checkpoints(folder, plan.fingerprint)
-    if settings is not None and settings.threads > 0:
-        torch.set_num_threads(settings.threads)
-    else:
-        torch.set_num_threads(min(torch.get_num_threads(), usable_cpus()))
+    torch.set_num_threads(settings.threads or min(torch.get_num_threads(), usable_cpus()))
     found = _train(student, plan, folder, found, (score, watch))
     report = {
         "fingerprint": plan.fingerprint,
@@ -122,76 +90,24 @@ def train_phase(
     return store.mark([checkpoint for checkpoint, _ in found], chosen.step)
 
 
-def usable_cpus() -> int:
-    """CPUs that this process may use: its affinity, and the control group's quota where there is one."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
-        return max(1, min(cpus, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):
-        return cpus
-
-
-def _plan(student: Student, data: PhaseData, settings: TrainSettings) -> _Plan:
-    phase = data.phase
-    if phase.epochs < 1 or phase.batch_size < 1 or settings.checkpoints < 1 or settings.token_budget < 1:
-        raise RunError(
-            f"phase {phase.name}: epochs, batch_size, checkpoints and token_budget must be at least 1",
-            "Mend the phase in the recipe.",
-        )
-    samples, too_long = encode_rows(student.tokenizer, data.rows, phase.context_length)
-    if not samples:
-        raise RunError(
-            f"phase {phase.name}: all {len(too_long)} samples are longer than its context of "
-            f"{phase.context_length} tokens (the first: {too_long[0]})",
-            "Raise the phase's context_length.",
-        )
-    kept = min(settings.checkpoints, phase.epochs)
-    terms = (
-        digest(samples), phase.name, phase.learning_rate, phase.warmup_steps, phase.batch_size,
-        phase.epochs, settings.seed, kept, _weights_digest(student.model),
-    )  # fmt: skip
-    return _Plan(
-        phase=phase,
-        samples=samples,
-        too_long=too_long,
-        steps=phase.epochs * len(steps_of(range(len(samples)), phase.batch_size)),
-        save_after=frozenset(-(-phase.epochs * part // kept) for part in range(1, kept + 1)),
-        fingerprint=hashlib.sha256(repr(terms).encode()).hexdigest(),
-        seed=settings.seed,
-        token_budget=settings.token_budget,
-        precision=settle_precision(settings.precision, student.model.device),
-    )
-
-
-def _weights_digest(model: Any) -> str:
-    """Digest of some 1,000 numbers of each tensor: enough to tell one model from another, in no time."""
-    hashed = hashlib.sha256()
-    for name, value in store.trained(model):
-        flat = value.detach().flatten()
-        some = flat[:: max(1, flat.numel() // 1000)].double().cpu()
-        hashed.update(f"{name} {tuple(value.shape)}".encode() + some.numpy().tobytes())
-    return hashed.hexdigest()
-
-
 def _train(
-    student: Student, plan: _Plan, folder: Path, found: Sequence[Scored], hooks: tuple[Scorer | None, Watcher]
+    student: Student, plan: Plan, folder: Path, found: Sequence[Scored], hooks: tuple[Scorer | None, Watcher]
 ) -> list[Scored]:
     """Train from the newest checkpoint in `folder`, or from the start, to the phase's end."""
     score, watch = hooks
     torch.manual_seed(plan.seed)
     last = store.resumable(folder, found)
     done = [pair for pair in found if last is not None and pair[0].step <= last.step]
-    step, epoch = (last.step, last.epoch) if last else (0, 0)
-    _check_room(student, folder, sum(after > epoch for after in plan.save_after))
+    step, begun = (last.step, last.epoch) if last else (0, 0)
+    _check_room(student, folder, sum(after > begun for after in plan.save_after))
     if last:
         load_weights(student, Path(last.folder))
     optimizer = _optimizer(student.model)
     if last:
         store.restore_optimizer(student.model, optimizer, folder / "resume" / f"step-{step}")
-    watch(_event("start", plan, step, epoch, note=_note(plan, step)))
+    watch(_event("start", plan, step, begun, note=remarks(plan, step)))
     losses: list[float] = []
-    for epoch in range(epoch + 1, plan.phase.epochs + 1):
+    for epoch in range(begun + 1, plan.phase.epochs + 1):
         order = epoch_order(len(plan.samples), plan.seed, plan.phase.name, epoch)
         for chosen in steps_of(order, plan.phase.batch_size):
             step += 1
@@ -214,7 +130,7 @@ def _train(
 
 
 def _step(
-    student: Student, optimizer: Any, plan: _Plan, step: int, samples: Sequence[Encoded]
+    student: Student, optimizer: Any, plan: Plan, step: int, samples: Sequence[Encoded]
 ) -> tuple[float, float]:
     """One optimizer step on exactly these samples; its mean loss a label token, and the gradient's norm."""
     model = student.model
@@ -225,7 +141,7 @@ def _step(
         batch = collate([samples[at] for at in group], student.tokenizer.pad_token_id, model.device)
         with autocast(plan.precision, model.device):
             loss = loss_sum(model, batch)
-        (loss / labels).backward()
+        torch.autograd.backward(loss / labels)
         total += loss.item()
     norm = float(torch.nn.utils.clip_grad_norm_([value for _, value in store.trained(model)], CLIP))
     if not (math.isfinite(total) and math.isfinite(norm)):
@@ -241,7 +157,7 @@ def _step(
 
 
 def _save(
-    student: Student, plan: _Plan, folder: Path, at: tuple[int, int, list[float]], optimizer: Any,
+    student: Student, plan: Plan, folder: Path, at: tuple[int, int, list[float]], optimizer: Any,
     score: Scorer | None,
 ) -> Scored:  # fmt: skip
     """Score the weights as they are and write them as a checkpoint."""
@@ -285,22 +201,7 @@ def _sweep(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _note(plan: _Plan, step: int) -> str:
-    notes = [f"resumed after step {step}"] if step else []
-    if plan.phase.warmup_steps > plan.steps:
-        notes.append(
-            f"the warm-up of {plan.phase.warmup_steps} steps is longer than the phase of {plan.steps}: "
-            f"the rate reaches {rate(plan.phase, plan.steps):.2g}"
-        )
-    if plan.too_long:
-        notes.append(
-            f"{len(plan.too_long)} samples are longer than {plan.phase.context_length} tokens and are "
-            f"left out, the first of them {plan.too_long[0]}"
-        )
-    return "; ".join(notes)
-
-
-def _event(kind: Any, plan: _Plan, step: int, epoch: int, **more: Any) -> TrainEvent:
+def _event(kind: Any, plan: Plan, step: int, epoch: int, **more: Any) -> TrainEvent:
     return TrainEvent(
         kind=kind,
         phase=plan.phase.name,

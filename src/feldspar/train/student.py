@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -33,6 +34,7 @@ LOADING_ERRORS = (
     MemoryError,
     ImportError,
     AssertionError,
+    struct.error,
     SafetensorError,
 )
 
@@ -130,7 +132,7 @@ def _from_hub(source: str) -> tuple[Any, Any]:
     except StudentError as error:
         raise StudentError(
             f"{source}: neither a folder here nor a Hugging Face model that can be loaded ({_line(error)})",
-            "Check the name and the connection, or name a local folder. HF_HUB_OFFLINE=1 uses only the cache.",
+            "Check the name and the connection, or name a local folder.",
         ) from error
 
 

@@ -1,0 +1,99 @@
+"""LAB, end to end: the paper's Figure 1 as one function.
+
+`run` carries a run from its taxonomy to its report; the same call again goes on where it stopped.
+This is the only file that knows the stages' order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from feldspar import events, stages, story, taxonomy
+from feldspar.errors import RunError
+from feldspar.recipe import Recipe, part_digest
+from feldspar.run import Run
+from feldspar.stages import Work
+from feldspar.story import Plan, Summary, chat, plan, show
+
+__all__ = ["FLOW", "VERBS", "Plan", "Summary", "chat", "check", "plan", "run", "show"]
+
+Inputs = Callable[[Work], Mapping[str, str]]
+"""What a stage is made of beside its settings: names for a person, and digests."""
+
+Write = Callable[[Work, Path], None]
+"""Makes a stage in the folder given."""
+
+FLOW: tuple[tuple[str, Inputs, Write], ...] = (
+    ("1-leaves", stages.leaf_inputs, stages.write_leaves),  # §3.1
+    ("2-samples", stages.sample_inputs, stages.write_samples),  # §3.2
+    ("3-phases", stages.phase_inputs, stages.write_phases),  # §3.3, Table 1
+    ("4-checkpoints", stages.checkpoint_inputs, stages.write_checkpoints),  # §3.3, Table 2
+    ("model", stages.model_inputs, stages.write_model),
+    ("5-scores", stages.score_inputs, stages.write_scores),  # §4, Table 3
+)
+
+VERBS = {
+    "run": ("1-leaves", "5-scores"),
+    "generate": ("1-leaves", "2-samples"),
+    "mix": ("3-phases", "3-phases"),
+    "train": ("4-checkpoints", "model"),
+    "evaluate": ("5-scores", "5-scores"),
+    "report": ("5-scores", "5-scores"),
+}
+"""The verbs that carry a run forward: the first and the last stage that each makes."""
+
+
+def run(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    verb: str = "run",
+    redo: bool = False,
+    watch: events.Watch = events.silent,
+) -> Summary:
+    """Carry a run forward: taxonomy, samples, phases, checkpoints, model, scores, report.
+
+    Args:
+        recipe: the settings.
+        folder: the run's; made if it is not there.
+        verb: a key of `VERBS`; stages before its first must be made, and are taken as they are.
+        redo: rebuild what other settings or inputs made, in place of refusing.
+        watch: told of everything as it happens.
+
+    Returns:
+        What the run holds now.
+
+    Raises:
+        FeldsparError: what is wrong, where, and the mend; all that was done stays.
+    """
+    first, last = VERBS[verb]
+    names = [name for name, _, _ in FLOW]
+    with Run(folder, redo=redo) as run:
+        run.freeze(recipe)
+        work = Work(run, recipe, watch)
+        for name, inputs, write in FLOW[: names.index(last) + 1]:
+            if names.index(name) >= names.index(first):
+                _carry(work, name, inputs, write)
+            elif not run.complete(name):
+                mend = "`feldspar run` makes every stage."
+                raise RunError(f"{run.folder.name}/{name} is not made yet", mend)
+        if verb in {"run", "evaluate", "report"}:
+            story.write_report(work)
+        return story.summary(work)
+
+
+def _carry(work: Work, name: str, inputs: Inputs, write: Write) -> None:
+    """Make one stage, or find that it is made."""
+    started = time.monotonic()
+    work.watch(events.StageStarted(name))
+    with work.run.stage(name, part_digest(work.recipe, name), inputs(work)) as folder:
+        if folder is not None:
+            write(work, folder)
+    work.watch(events.StageDone(name, time.monotonic() - started, folder is None))
+
+
+def check(paths: Sequence[Path], strict: bool = False) -> tuple[taxonomy.Problem, ...]:
+    """Every problem of the taxonomies, folders or files given (§3.1)."""
+    return taxonomy.check(paths, strict)

@@ -1,0 +1,36 @@
+"""1-leaves: the taxonomy as it was read, and the seeds that are held out (§3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from feldspar import generate, jsonl
+from feldspar.recipe import Recipe
+from feldspar.stages.work import Work
+from feldspar.types import Leaf, Question
+
+
+def leaf_inputs(work: Work) -> dict[str, str]:
+    """Every leaf by its path, so that a changed one is named."""
+    return {f"leaf {leaf.path}": leaf.digest for leaf in work.leaves}
+
+
+def write_leaves(work: Work, folder: Path) -> None:
+    """Write the leaves, and the seed questions that are held out of every prompt (rule 6)."""
+    jsonl.write(folder / "leaves.jsonl", work.leaves)
+    jsonl.write(folder / "questions.jsonl", held_out(work.leaves, work.recipe))
+
+
+def held_out(leaves: Iterable[Leaf], recipe: Recipe) -> list[Question]:
+    """The leaves' held-out seeds, as questions to grade with."""
+    found = []
+    for leaf in leaves:
+        _, held = generate.split_seeds(leaf, recipe.generate.holdout, recipe.generate.seed)
+        for number, seed in enumerate(held, 1):
+            # A knowledge question is asked without its passage: it is to be known.
+            context = "" if leaf.branch == "knowledge" else seed.context
+            found.append(
+                Question(f"{leaf.path}?{number}", leaf.path, seed.question, seed.answer, (), context)
+            )
+    return found

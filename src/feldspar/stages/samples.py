@@ -1,0 +1,165 @@
+"""2-samples: leaves and a teacher to accepted and rejected drafts (§3.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from feldspar import events, generate, jsonl, models, taxonomy
+from feldspar import recipe as recipes
+from feldspar.errors import TaxonomyError
+from feldspar.recipe import Recipe
+from feldspar.run import Run
+from feldspar.stages.work import SHOWN_PROBLEMS, Work, digest, files, graded_questions, write_json
+from feldspar.teacher import Reply, Request, Teacher
+from feldspar.types import Draft, Leaf, Passage, Question
+
+_AHEAD = 1.5
+"""Draws under way for each request in flight: between two requests a draw does a little work."""
+
+
+def leaf_plans(
+    leaves: Sequence[Leaf], recipe: Recipe, count_tokens: Any, graded: Sequence[Question]
+) -> list[generate.LeafPlan]:
+    """How much is drawn of each leaf; a foundational leaf has its samples generated like a skill's."""
+    plans = []
+    settings = recipe.generate
+    for leaf in leaves:
+        shown, _ = generate.split_seeds(leaf, settings.holdout, settings.seed)
+        passages: list[Passage] = []
+        for document in leaf.documents:
+            passages += taxonomy.passages(document, count_tokens, settings.passage_tokens)
+        target = recipes.samples_for(settings, leaf.path, len(passages))
+        plans.append(
+            generate.LeafPlan(
+                leaf=leaf,
+                seeds=shown,
+                passages=tuple(passages),
+                target=target,
+                max_draws=target * settings.max_draws_per_sample,
+                avoid=tuple(question.question for question in graded if not question.context),
+            )
+        )
+    return plans
+
+
+def sample_inputs(work: Work) -> dict[str, str]:
+    """The leaves, the teacher and its words; no address, no speed."""
+    return {
+        "1-leaves": work.run.output_digest("1-leaves"),
+        "the teacher": work.teacher.identity,
+        "the prompt pack": digest(generate.load_pack(work.teacher.pack).model_dump_json()),
+        **files("question file", work.recipe.evaluate.questions + work.recipe.evaluate.retention),
+    }
+
+
+def write_samples(work: Work, folder: Path) -> None:
+    """Generate: every draw ends in `accepted.jsonl` or, with its reason, in `rejected.jsonl`."""
+    run, recipe, watch, plan = work.run, work.recipe, work.watch, work.teacher
+    leaves = tuple(jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf))
+    plans = leaf_plans(leaves, recipe, plan.count_tokens, graded_questions(recipe))
+    pack = generate.load_pack(plan.pack)
+    started = time.monotonic()
+
+    async def drawn() -> tuple[list[generate.LeafOutcome], generate.Calibration | None, dict[str, Any]]:
+        async with models.open_teacher(recipe, plan, run.folder / "journal.sqlite") as journaled:
+            teacher = _Told(journaled, watch)
+            calibration = await generate.calibrate(plans, teacher, pack, seed=recipe.generate.seed)
+            _say_calibration(calibration, watch)
+            outcomes = []
+            told = _LeafCounts(watch)
+            ahead = round(plan.in_flight * _AHEAD)
+            async for outcome in generate.generate(
+                plans, teacher, pack, seed=recipe.generate.seed, watch=told, lookahead=ahead
+            ):
+                told.done(outcome)
+                outcomes.append(outcome)
+            return outcomes, calibration, jsonl.to_json(journaled.costs)
+
+    outcomes, calibration, costs = asyncio.run(drawn())
+    outcomes.sort(key=lambda outcome: outcome.leaf)
+    by_path = {leaf.path: leaf for leaf in leaves}
+    drafts = [draft for outcome in outcomes for draft in outcome.drafts]
+    accepted = [draft for draft in drafts if not draft.rejected]
+    if not accepted:
+        reasons = "\n".join(outcome.error for outcome in outcomes[:SHOWN_PROBLEMS])
+        raise TaxonomyError(f"no leaf yielded a sample:\n{reasons}", "See the reasons above.")
+    jsonl.write(
+        folder / "accepted.jsonl", (generate.to_sample(draft, by_path[draft.leaf]) for draft in accepted)
+    )
+    jsonl.write(folder / "drafts.jsonl", accepted)
+    jsonl.write(folder / "rejected.jsonl", (draft for draft in drafts if draft.rejected))
+    write_json(folder / "funnel.json", generate.funnel(outcomes))
+    if calibration is not None:
+        write_json(folder / "calibration.json", jsonl.to_json(calibration))
+    surplus = sum(outcome.surplus for outcome in outcomes)
+    _add_costs(run, costs, surplus, time.monotonic() - started)
+
+
+class _Told:
+    """A teacher that tells of each reply."""
+
+    def __init__(self, teacher: Teacher, watch: events.Watch) -> None:
+        self.identity = teacher.identity
+        self._teacher = teacher
+        self._watch = watch
+
+    async def ask(self, request: Request) -> Reply:
+        reply = await self._teacher.ask(request)
+        self._watch(events.Tokens(reply.prompt_tokens, reply.completion_tokens, reply.seconds, reply.stored))
+        return reply
+
+    async def close(self) -> None:
+        await self._teacher.close()
+
+
+class _LeafCounts:
+    """Adds decided draws up to where each leaf stands."""
+
+    def __init__(self, watch: events.Watch) -> None:
+        self._watch = watch
+        self._rejected: dict[str, Counter[str]] = {}
+
+    def __call__(self, event: generate.GenerateEvent) -> None:
+        reasons = self._rejected.setdefault(event.leaf, Counter())
+        if event.rejected:
+            reasons[event.rejected] += 1
+        self._watch(events.LeafProgress(event.leaf, event.draw, event.accepted, event.target, dict(reasons)))
+
+    def done(self, outcome: generate.LeafOutcome) -> None:
+        accepted = len(outcome.accepted)
+        reasons = dict(self._rejected.get(outcome.leaf, {}))
+        self._watch(
+            events.LeafProgress(outcome.leaf, len(outcome.drafts), accepted, outcome.target, reasons, True)
+        )
+        if outcome.error:
+            self._watch(events.Note(outcome.error))
+
+
+def _say_calibration(calibration: generate.Calibration | None, watch: events.Watch) -> None:
+    if calibration is None:
+        return
+    told = f"the judge is right on {calibration.agreement:.0%} of {calibration.count} known pairs"
+    if calibration.at_chance:
+        told += ": that is chance, its verdicts filter nothing"
+    watch(events.Note(told))
+
+
+def _add_costs(run: Run, costs: dict[str, Any], surplus: int, seconds: float) -> None:
+    """Costs of all sessions of a run, added up: they depend on timing, and no stage depends on them."""
+    path = run.folder / "costs.json"
+    before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    total = {key: before.get(key, 0) + value for key, value in costs.items()}
+    total["surplus_draws"] = surplus
+    total["generation_seconds"] = round(before.get("generation_seconds", 0.0) + seconds, 1)
+    write_json(path, total)
+
+
+def read_drafts(run: Run, name: str) -> tuple[Draft, ...]:
+    """`drafts` (the accepted ones) or `rejected`."""
+    return tuple(jsonl.read(run.path("2-samples") / f"{name}.jsonl", Draft))

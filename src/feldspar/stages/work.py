@@ -1,0 +1,102 @@
+"""A run under way, and what all stages use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from feldspar import evaluate, events, jsonl, models, taxonomy
+from feldspar.errors import TaxonomyError
+from feldspar.recipe import Recipe
+from feldspar.run import Run
+from feldspar.types import Leaf, Question
+
+SHOWN_PROBLEMS = 5
+"""Of many problems, how many an error shows."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run under way."""
+
+    run: Run
+    recipe: Recipe
+    watch: events.Watch = events.silent
+
+    @cached_property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """The taxonomy as it is now."""
+        return read_leaves(self.recipe, self.watch)
+
+    @cached_property
+    def teacher(self) -> models.TeacherPlan:
+        """The teacher that the recipe means; nothing is started."""
+        return models.plan_teacher(self.recipe)
+
+    def path(self, stage: str, name: str) -> Path:
+        """A file of a stage."""
+        return self.run.path(stage) / name
+
+
+def read_leaves(recipe: Recipe, watch: events.Watch) -> tuple[Leaf, ...]:
+    """The taxonomy's leaves.
+
+    Raises:
+        TaxonomyError: it has errors, or no leaf.
+    """
+    reading = taxonomy.read(recipe.taxonomy)
+    errors = [problem for problem in reading.problems if problem.severity == "error"]
+    if errors:
+        shown = "\n".join(str(problem) for problem in errors[:SHOWN_PROBLEMS])
+        more = f"\n… and {len(errors) - SHOWN_PROBLEMS} more" if len(errors) > SHOWN_PROBLEMS else ""
+        raise TaxonomyError(
+            f"the taxonomy has {len(errors)} error{'s' if len(errors) > 1 else ''}:\n{shown}{more}",
+            f"`feldspar check {recipe.taxonomy}` names them all.",
+        )
+    if not reading.leaves:
+        raise TaxonomyError(f"{recipe.taxonomy} has no leaf to learn from", "`feldspar init` writes one.")
+    warnings = len(reading.problems)
+    if warnings:
+        watch(events.Note(f"the taxonomy has {warnings} warnings: `feldspar check {recipe.taxonomy}`"))
+    return reading.leaves
+
+
+def graded_questions(recipe: Recipe) -> tuple[Question, ...]:
+    """The questions of the recipe's own files."""
+    return tuple(
+        question
+        for path in (*recipe.evaluate.questions, *recipe.evaluate.retention)
+        for question in evaluate.read_questions(path)
+    )
+
+
+def all_questions(run: Run, recipe: Recipe) -> tuple[Question, ...]:
+    """Everything that a model is graded on: held-out seeds, question files, retention."""
+    return (*jsonl.read(run.path("1-leaves") / "questions.jsonl", Question), *graded_questions(recipe))
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def files(what: str, paths: Iterable[Path]) -> dict[str, str]:
+    """Digests of files, by name; empty where one cannot be read: the stage that reads it says so."""
+    found = {}
+    for path in paths:
+        try:
+            found[f"{what} {path.name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError:
+            found[f"{what} {path.name}"] = ""
+    return found
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as JSON, the same bytes for the same value."""
+    with jsonl.writing(path):
+        path.write_text(
+            json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n"
+        )

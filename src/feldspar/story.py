@@ -1,0 +1,259 @@
+"""What a person is told of a run: its summary, its plan, a sample's story, the report, a talk.
+
+Everything here reads what the stages left and changes nothing of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from feldspar import evaluate, events, generate, jsonl, models, report, stages
+from feldspar.errors import RunError
+from feldspar.recipe import Recipe, dump
+from feldspar.run import Run
+from feldspar.stages import Work
+from feldspar.teacher import Journal
+from feldspar.types import Answer, Draft, Leaf, Message, Question, Score
+
+METRICS = {
+    "choice": "choice accuracy",
+    "loglik": "log-likelihood a token",
+    "recall": "key-fact recall",
+    "retention": "retention, NLL a token",
+}
+"""How a person reads a `Score.metric`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run holds."""
+
+    folder: str
+    stages: tuple[str, ...]
+    """Those that are complete."""
+    funnel: tuple[tuple[str, int, int, int], ...] = ()
+    """Leaf, draws, accepted, wanted."""
+    scores: tuple[Score, ...] = ()
+    retention: Score | None = None
+    problems: tuple[str, ...] = ()
+    """Leaves that yielded nothing, or too little."""
+
+    def __str__(self) -> str:
+        lines = []
+        if self.funnel and not self.scores:
+            for leaf, draws, kept, wanted in self.funnel:
+                lines.append(f"{leaf}: {kept} of {wanted} samples, {draws} draws")
+        if self.scores:
+            lines.append(score_table((*self.scores, *((self.retention,) if self.retention else ()))))
+        if self.retention is not None and self.retention.base:
+            rise = self.retention.difference / self.retention.base
+            lines.append(f"\nWhat it could do before: negative log-likelihood {rise:+.1%}.")
+        lines += [f"problem: {problem}" for problem in self.problems]
+        lines.append(f"{self.folder}: {', '.join(self.stages) or 'nothing'}")
+        if "5-scores" in self.stages:
+            lines.append(f"Open {self.folder}/report.html, or: feldspar chat {self.folder}")
+        return "\n".join(lines)
+
+
+def score_table(scores: Sequence[Score]) -> str:
+    """The scores as lines: group, metric, base, tuned, difference with its standard error, questions."""
+    head = ("questions of", "metric", "base", "tuned", "difference", "n")
+    rows = [head]
+    for score in scores:
+        if score.metric in {"choice", "recall"}:
+            base, tuned = f"{score.base:.0%}", f"{score.tuned:.0%}"
+            difference = f"{100 * score.difference:+.0f} ± {100 * score.error:.0f} points"
+        else:
+            base, tuned = f"{score.base:.2f}", f"{score.tuned:.2f}"
+            difference = f"{score.difference:+.2f} ± {score.error:.2f}"
+        metric = METRICS.get(score.metric, score.metric)
+        rows.append((score.group, metric, base, tuned, difference, str(score.count)))
+    lines = _columns(rows)
+    lines.insert(1, "-" * max(map(len, lines)))
+    return "\n".join(lines)
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def summary(work: Work) -> Summary:
+    """What the run holds now."""
+    run = work.run
+    funnel: list[tuple[str, int, int, int]] = []
+    problems: list[str] = []
+    if run.complete("2-samples"):
+        counts = json.loads(work.path("2-samples", "funnel.json").read_text(encoding="utf-8"))
+        for leaf, entry in counts.items():
+            funnel.append((leaf, entry["draws"], entry["accepted"], entry["target"]))
+            if entry["error"]:
+                problems.append(entry["error"])
+    scores, retention = stages.read_scores(run) if run.complete("5-scores") else ((), None)
+    shown = str(run.folder)
+    with contextlib.suppress(ValueError):
+        shown = str(run.folder.relative_to(Path.cwd()))
+    return Summary(shown, run.completed(), tuple(funnel), scores, retention, tuple(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a recipe will ask of its teacher, before anything is asked."""
+
+    leaves: tuple[tuple[str, str, int, int, int], ...]
+    """Path, pipeline, samples wanted, calls if every draw is kept, calls at most."""
+    teacher: str
+    pack: str
+
+    def __str__(self) -> str:
+        rows: list[Sequence[str]] = [("leaf", "pipeline", "samples", "calls", "at most")]
+        for path, pipeline, *numbers in self.leaves:
+            rows.append((path, pipeline, *map(str, numbers)))
+        totals = (sum(column) for column in zip(*(leaf[2:] for leaf in self.leaves), strict=True))
+        rows.append(("all", "", *map(str, totals)))
+        return "\n".join([*_columns(rows), f"teacher: {self.teacher}, prompts: {self.pack}"])
+
+
+def plan(recipe: Recipe, watch: events.Watch = events.silent) -> Plan:
+    """Leaves, samples and calls, from the taxonomy and the prompt pack alone.
+
+    Raises:
+        FeldsparError: what `generate` would raise for the same recipe.
+    """
+    leaves = stages.read_leaves(recipe, watch)
+    teacher = models.plan_teacher(recipe)
+    pack = generate.load_pack(teacher.pack)
+    rows = []
+    for one in stages.leaf_plans(leaves, recipe, teacher.count_tokens, ()):
+        calls = generate.pipeline_calls(one, pack)
+        rows.append(
+            (
+                one.leaf.path,
+                generate.section_name(one),
+                one.target,
+                one.target * calls,
+                one.max_draws * calls * pack.attempts,
+            )
+        )
+    return Plan(tuple(rows), teacher.model, pack.name)
+
+
+def show(folder: Path, name: str) -> str:
+    """A sample's or a rejected draft's whole story, as text.
+
+    Raises:
+        RunError: the run has no samples, or none of this id.
+    """
+    run = _opened(folder, "2-samples", "generate")
+    drafts = (*stages.read_drafts(run, "drafts"), *stages.read_drafts(run, "rejected"))
+    draft = next((one for one in drafts if one.id == name), None)
+    if draft is None:
+        some = ", ".join(one.id for one in drafts[:3])
+        raise RunError(f"{folder} has no sample or draft {name}", f"Ids look like this: {some}")
+    leaves = jsonl.read(run.path("1-leaves") / "leaves.jsonl", Leaf)
+    leaf = next(leaf for leaf in leaves if leaf.path == draft.leaf)
+    parts = [_told(draft, leaf, run)]
+    with Journal(run.folder / "journal.sqlite", readonly=True) as journal:
+        for number, key in enumerate(draft.requests, 1):
+            found = journal.get(key)
+            if found is None:
+                parts.append(f"request {number}: not in the journal ({key[:12]})")
+                continue
+            asked, reply = found
+            said = "\n".join(f"  {turn['role']}: {turn['content']}" for turn in asked["messages"])
+            parts.append(f"request {number} ({key[:12]})\n{said}\n  -> {reply.text}")
+    return "\n\n".join(parts)
+
+
+def _told(draft: Draft, leaf: Leaf, run: Run) -> str:
+    fate = f"rejected: {draft.rejected}" if draft.rejected else "accepted"
+    lines = [f"{draft.id}: {fate}", f"leaf: {leaf.path} ({leaf.branch}), {leaf.task}"]
+    if draft.passage is not None:
+        place = f"{draft.passage.document}[{draft.passage.start}:{draft.passage.end}]"
+        lines.append(f"passage: {place}, {' > '.join(draft.passage.heading)}\n{draft.passage.text.strip()}")
+    if draft.context:
+        lines.append(f"context: {draft.context}")
+    lines += [f"instruction: {draft.instruction}", f"response: {draft.response}"]
+    for verdict in draft.verdicts:
+        score = "" if verdict.score is None else f" {verdict.score:g}"
+        lines.append(f"{verdict.judge}: {'keep' if verdict.keep else 'reject'}{score}: {verdict.reason}")
+    phases = run.path("3-phases")
+    if run.complete("3-phases") and not draft.rejected:
+        joined = [
+            f"{data.phase.name}{' (replayed)' if row.replayed_from else ''}"
+            for data in stages.read_phases(run)
+            for row in data.rows
+            if row.sample.id == draft.id
+        ]
+        lines.append(f"phases: {', '.join(joined) or f'none, see {phases.name}/dropped.json'}")
+    return "\n".join(lines)
+
+
+def write_report(work: Work) -> None:
+    """Write `report.html` from what the stages left."""
+    run = work.run
+    scores, retention = stages.read_scores(run)
+    path = run.folder / "costs.json"
+    costs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    data = report.ReportData(
+        title=run.folder.name,
+        leaves=tuple(jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf)),
+        accepted=stages.read_drafts(run, "drafts"),
+        rejected=stages.read_drafts(run, "rejected"),
+        phases=stages.read_phases(run),
+        checkpoints=stages.read_checkpoints(run),
+        scores=scores,
+        retention=retention,
+        questions=tuple(jsonl.read(work.path("5-scores", "questions.jsonl"), Question)),
+        base=tuple(jsonl.read(work.path("5-scores", "base.jsonl"), Answer)),
+        tuned=tuple(jsonl.read(work.path("5-scores", "tuned.jsonl"), Answer)),
+        costs=costs,
+        recipe=dump(work.recipe, run.folder),
+        notes=summary(work).problems,
+    )
+    target = run.folder / "report.html"
+    with jsonl.writing(target):
+        partial = target.with_name(".report.html.partial")
+        partial.write_text(report.render(data), encoding="utf-8")
+        partial.replace(target)
+
+
+def chat(folder: Path) -> None:
+    """Talk to the tuned model, beside the base model, until the input ends.
+
+    Raises:
+        RunError: the run has no model yet.
+    """
+    run = _opened(folder, "model", "train")
+    from feldspar import train
+
+    recipe = run.recipe
+    if recipe is None:
+        raise RunError(f"{folder} has no recipe.yaml", "`feldspar run RECIPE --out RUN` makes a run.")
+    base, tuned = stages.load_student(recipe), stages.load_student(recipe)
+    train.load_weights(tuned, run.path("model"))
+
+    def speaker(student: train.Student) -> evaluate.Speak:
+        def speak(messages: Sequence[Message]) -> str:
+            return evaluate.reply(student.model, student.tokenizer, messages)
+
+        return speak
+
+    def ask() -> str:
+        return input("you> ") if sys.stdin.isatty() else input()
+
+    evaluate.chat(speaker(base), speaker(tuned), ask, lambda who, text: print(f"{who}> {text}", flush=True))
+
+
+def _opened(folder: Path, stage: str, verb: str) -> Run:
+    run = Run(folder, create=False, lock=False)
+    if not run.complete(stage):
+        raise RunError(f"{folder} has no {stage} yet", f"`feldspar {verb}` makes it.")
+    return run

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feldspar.generate.checks import Flaw, grounded, known, likeness, loops, twin, within, words
+from feldspar.generate.pack import Bounds, Grounding
+from feldspar.types import Verdict
+
+PASSAGE = "Quarl is 41 metres deep. Captain Imra Holt sails the Sandpiper from Dunn in April."
+
+
+def lcs(one: list[str], other: list[str]) -> int:
+    """The textbook's table, to hold the library against."""
+    table = [[0] * (len(other) + 1) for _ in range(len(one) + 1)]
+    for i, a in enumerate(one):
+        for j, b in enumerate(other):
+            table[i + 1][j + 1] = table[i][j] + 1 if a == b else max(table[i][j + 1], table[i + 1][j])
+    return table[-1][-1]
+
+
+@given(
+    st.lists(st.sampled_from("abcd"), min_size=1, max_size=9),
+    st.lists(st.sampled_from("abcd"), min_size=1, max_size=9),
+)
+def test_likeness_is_rouge_l_s_f_measure(one: list[str], other: list[str]) -> None:
+    common = lcs(one, other)
+    precision, recall = common / len(other), common / len(one)
+    f_measure = 2 * precision * recall / (precision + recall) if common else 0.0
+    assert likeness(one, other) == pytest.approx(f_measure)
+
+
+def test_the_likest_twin_is_named_and_the_earliest_of_equals() -> None:
+    others = [
+        known("a", "one two three four"),
+        known("b", "One two, three four five!"),
+        known("c", "one two three four five"),
+    ]
+    found = twin("one two three four five", others, 0.7)
+    assert found is not None
+    assert (found[0].name, found[1]) == ("b", 1.0)
+    assert twin("nine ten", others, 0.7) is None
+
+
+def test_texts_without_words_are_like_their_equals_alone() -> None:
+    assert twin("?!", [known("a", "?!")], 0.7) is not None
+    assert twin("?!", [known("a", "!!")], 0.7) is None
+
+
+def test_scripts_without_spaces_are_counted_by_character() -> None:
+    assert len(words("深い湖はどこですか")) == 9
+    assert words("Zoë's 3 Boote") == ["zoë", "s", "3", "boote"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("  \n", "empty"),
+        ("two words", "too short"),
+        ("one two three four five six seven?", "too long"),
+        ("one two three four", "ill-formed"),
+        ("What does the Passage say?", "does not stand alone"),
+        ("What does the passageway hold?", ""),
+    ],
+)
+def test_bounds(text: str, reason: str) -> None:
+    bounds = Bounds(min_words=3, max_words=6, ends_with=("?",), forbid=("the passage",))
+    flaw = within(text, "instruction", bounds)
+    assert (flaw.reason if flaw else "") == reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the king of the two lands of the king of the two lands of the king of the two lands of the king of the two lands of",
+        "no " * 8,
+        "and then " * 6,
+        " ".join(f"line {n % 3} of a song that goes on" for n in range(20)),
+    ],
+)
+def test_loops_are_found(text: str) -> None:
+    flaw = loops(text, "response")
+    assert flaw is not None
+    assert flaw.reason == "repetitive"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Ha ha ha ha, said the gull.",
+        "Row, row, row your boat, gently down the stream. Merrily, merrily, merrily, merrily, life is but a dream.",
+        "1. Put the kettle on. 2. Put the tea in the pot. 3. Pour the water on. 4. Wait. 5. Drink the tea. 6. Wash the pot.",
+        " ".join(f"word{n}" for n in range(300)),
+    ],
+)
+def test_speech_is_no_loop(text: str) -> None:
+    assert loops(text, "response") is None
+
+
+@given(st.text(max_size=300))
+def test_no_text_breaks_a_check(text: str) -> None:
+    within(text, "response", Bounds())
+    loops(text, "response")
+    assert twin(text, [known("itself", text)], 0.7)
+    assert isinstance(grounded(text, text, text, "", Grounding()), Verdict)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "lacking"),
+    [
+        ("How deep is Quarl?", "Quarl is 42 metres deep.", "42"),
+        ("Who sails the ferry?", "The ferry is sailed by Captain Odo Holt.", "Odo"),
+        ("Who sails from Dunn to Harlow?", "Captain Imra Holt does.", "Harlow"),
+    ],
+)
+def test_invented_numbers_and_names_are_ungrounded(question: str, answer: str, lacking: str) -> None:
+    found = grounded(question, answer, PASSAGE, "The lake", Grounding())
+    assert isinstance(found, Flaw)
+    assert lacking in found.words
+
+
+def test_what_is_known_around_the_passage_is_no_invention() -> None:
+    answer = "In the land of Vesmar, the lake Quarl is forty-one metres deep."
+    assert isinstance(grounded("How deep is Quarl?", answer, PASSAGE, "", Grounding()), Flaw)
+    found = grounded("How deep is Quarl?", answer, PASSAGE, "Lakes of Vesmar", Grounding())
+    assert isinstance(found, Verdict)
+    assert found.score == pytest.approx(4 / 7, abs=0.01)
+
+
+def test_coverage_gates_where_the_pack_says_so_and_is_recorded_elsewhere() -> None:
+    question, answer = "How deep is Quarl?", "Quarl gleams wonderfully under golden evening sunshine."
+    assert isinstance(grounded(question, answer, PASSAGE, "", Grounding()), Verdict)
+    gate = Grounding(answer_coverage=0.8)
+    found = grounded(question, answer, PASSAGE, "", gate)
+    assert isinstance(found, Flaw)
+    assert found.score is not None
+    assert found.score < 0.8
+    asked = grounded(
+        "Which bakers sell cheese cakes?",
+        "Quarl is 41 metres deep.",
+        PASSAGE,
+        "",
+        Grounding(question_coverage=0.5),
+    )
+    assert isinstance(asked, Flaw)
+    echo = grounded("Is Quarl deep?", "Quarl is deep.", PASSAGE, "", Grounding(adds=1))
+    assert isinstance(echo, Flaw)
+    assert echo.reason == "echo"
