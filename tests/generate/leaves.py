@@ -11,7 +11,8 @@ from feldspar.types import Document, Leaf, Passage, Seed, Style
 
 TEXT = (
     "Quarl is a lake in the north of Vesmar. It is 41 metres deep. The ferry Sandpiper crosses the lake "
-    "in two hours. Fishermen of Quarl catch silver perch from April on. The village of Dunn lies on its shore."
+    "in two hours. Fishermen of Quarl catch silver perch from April on. The village of Dunn lies on its "
+    "shore."
 )
 HELD = "HELDOUTMARK"
 

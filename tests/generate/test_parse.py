@@ -33,7 +33,7 @@ def test_a_reply_without_the_field_is_unreadable(reply: str) -> None:
 
 @pytest.mark.parametrize(("said", "score"), [("2", 2), ('"3"', 3), ("1.0", 1)])
 def test_scores(said: str, score: int) -> None:
-    verdict = as_score('{"explanation": "Well.", "score": %s}' % said, "pair", 1, 3, 2)
+    verdict = as_score(f'{{"explanation": "Well.", "score": {said}}}', "pair", 1, 3, 2)
     assert not isinstance(verdict, Unreadable)
     assert (verdict.score, verdict.keep, verdict.reason) == (score, score >= 2, "Well.")
 
@@ -42,7 +42,7 @@ def test_scores(said: str, score: int) -> None:
     "said", ["0", "4", "2.5", "true", "null", "NaN", '"²"', '"two"', "[2]", "1e400", "9" * 5000]
 )
 def test_a_score_off_the_scale_is_unreadable_and_never_a_number(said: str) -> None:
-    assert isinstance(as_score('{"score": %s}' % said, "pair", 1, 3, 2), Unreadable)
+    assert isinstance(as_score(f'{{"score": {said}}}', "pair", 1, 3, 2), Unreadable)
 
 
 def test_verdicts_need_every_judge() -> None:

@@ -45,6 +45,16 @@ def test_a_plan_knows_what_is_held_out() -> None:
     assert set(made.held_out) == {seed.question for seed in held} | {"And this?"}
 
 
+def test_one_instruction_asked_of_several_contexts_is_several_questions() -> None:
+    seeds = tuple(Seed("List when and where", "a", f"Notice {n}") for n in range(4))
+    skill = Leaf("compositional_skills/x", "compositional_skills", "x", seeds)
+    shown, held = split_seeds(skill, 2, 0)
+    assert (len(shown), len(held)) == (2, 2)
+    assert set(LeafPlan(skill, shown, (), 1, 1).held_out) == {
+        f"notice {seed.context[-1]} list when and where" for seed in held
+    }
+
+
 def test_a_funnel_of_nothing() -> None:
     row = funnel([LeafOutcome("a", (), 2, "there is no seed", 5)])["a"]
     assert row == {

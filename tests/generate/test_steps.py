@@ -25,7 +25,8 @@ def drafts_of(
     teacher = ScriptedTeacher(function)  # type: ignore[arg-type]
 
     async def first() -> tuple[Draft, ...]:
-        return [o async for o in generate([plan], teacher, pack, seed=0, lookahead=1)][0].drafts
+        outcomes = [o async for o in generate([plan], teacher, pack, seed=0, lookahead=1)]
+        return outcomes[0].drafts
 
     return asyncio.run(first()), teacher.requests
 
@@ -137,6 +138,10 @@ def test_every_seed_takes_its_turn() -> None:
     assert all(len(d.seeds) == len(set(d.seeds)) == 3 for d in drafts)
     assert min(counts) >= 2
     assert len({frozenset(d.seeds) for d in drafts}) > 7
+    section = DEFAULT.sections["freeform"].model_copy(update={"shown_seeds": 1})
+    one_at_a_time = DEFAULT.model_copy(update={"sections": {"freeform": section}})
+    drafts, _ = drafts_of(plan(skill(seeds=7), 14, 14), perfect, one_at_a_time)
+    assert [sum(d.seeds == (n,) for d in drafts) for n in range(7)] == [2] * 7
 
 
 def test_passages_take_turns_and_the_answer_sees_its_own_alone() -> None:
@@ -166,6 +171,9 @@ def test_a_knowledge_sample_does_not_carry_its_passage_and_says_where_it_is_from
     [
         ("How deep is the lake Quarl?", "Quarl is 41 metres deep.", ""),
         ("How deep is the lake Quarl?", "Quarl is 57 metres deep.", "ungrounded"),
+        # The passage's heading is "Lakes > Quarl".
+        ("How deep is the lake Quarl?", "Of all Lakes, Quarl is 41 metres deep.", ""),
+        ("How deep is the lake Quarl?", "Of all Ponds, Quarl is 41 metres deep.", "ungrounded"),
         ("How deep is it according to the text?", "Quarl is 41 metres deep.", "does not stand alone"),
         (
             "How deep is the lake Quarl?",
@@ -223,7 +231,8 @@ def test_a_focus_is_the_sentence_that_fits_best() -> None:
 
 def test_a_pack_without_a_section_says_so() -> None:
     pack = parse_pack(
-        "name: tiny\nsections: {freeform: {steps: {instruction: {user: more, parse: line}, precise: {user: '{question}'}}}}",
+        "name: tiny\nsections: {freeform: {steps: "
+        "{instruction: {user: more, parse: line}, precise: {user: '{question}'}}}}",
         "tiny.yaml",
     )
     teacher = ScriptedTeacher(perfect)

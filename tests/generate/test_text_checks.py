@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feldspar.generate.checks import Flaw, grounded, known, likeness, loops, twin, within, words
+from feldspar.generate.checks import Flaw, grounded, known, likeness, loops, meets, twin, within, words
 from feldspar.generate.pack import Bounds, Grounding
 from feldspar.types import Verdict
 
@@ -32,20 +32,43 @@ def test_likeness_is_rouge_l_s_f_measure(one: list[str], other: list[str]) -> No
 
 
 def test_the_likest_twin_is_named_and_the_earliest_of_equals() -> None:
-    others = [
-        known("a", "one two three four"),
-        known("b", "One two, three four five!"),
-        known("c", "one two three four five"),
-    ]
-    found = twin("one two three four five", others, 0.7)
+    texts = {"a": "one two three four", "b": "One two, three four five!", "c": "one two three four five"}
+    others = [known(name, (text,)) for name, text in texts.items()]
+    found = twin(("one two three four five",), others, 0.7)
     assert found is not None
     assert (found[0].name, found[1]) == ("b", 1.0)
-    assert twin("nine ten", others, 0.7) is None
+    assert twin(("nine ten",), others, 0.7) is None
+
+
+def test_a_twin_is_like_in_all_its_parts() -> None:
+    others = [known("a", ("a notice about chess on Friday", "List when and where"))]
+    assert twin(("a poem of the sea in winter", "List when and where"), others, 0.7) is None
+    assert twin(("a notice about chess on Friday", "Tell it to a child"), others, 0.7) is None
+    found = twin(("a notice about chess on Monday", "List when and where"), others, 0.7)
+    assert found is not None
+    assert found[1] == pytest.approx(5 / 6)
 
 
 def test_texts_without_words_are_like_their_equals_alone() -> None:
-    assert twin("?!", [known("a", "?!")], 0.7) is not None
-    assert twin("?!", [known("a", "!!")], 0.7) is None
+    assert twin(("?!",), [known("a", ("?!",))], 0.7) is not None
+    assert twin(("?!",), [known("a", ("!!",))], 0.7) is None
+
+
+@pytest.mark.parametrize(
+    ("prompt", "instruction", "held"),
+    [
+        ("", "how deep IS the lake, please", True),
+        ("Quarl is a lake.\n", "How deep is the lake?", True),
+        ("Some say: how deep is the lake? Others do not.", "List what they say", True),
+        ("", "How wide is the lake?", False),
+        ("", "Deep?", False),
+    ],
+)
+def test_held_out_questions_are_met_in_a_prompt_or_its_instruction(
+    prompt: str, instruction: str, held: bool
+) -> None:
+    flaw = meets(f"{prompt}\n{instruction}", instruction, ["What else?", "How deep is the lake?"])
+    assert bool(flaw) == held
 
 
 def test_scripts_without_spaces_are_counted_by_character() -> None:
@@ -73,7 +96,7 @@ def test_bounds(text: str, reason: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "the king of the two lands of the king of the two lands of the king of the two lands of the king of the two lands of",
+        "of the king of the two lands " * 4,
         "no " * 8,
         "and then " * 6,
         " ".join(f"line {n % 3} of a song that goes on" for n in range(20)),
@@ -90,8 +113,8 @@ def test_loops_are_found(text: str) -> None:
     [
         "",
         "Ha ha ha ha, said the gull.",
-        "Row, row, row your boat, gently down the stream. Merrily, merrily, merrily, merrily, life is but a dream.",
-        "1. Put the kettle on. 2. Put the tea in the pot. 3. Pour the water on. 4. Wait. 5. Drink the tea. 6. Wash the pot.",
+        "Row, row, row your boat, gently down the stream. Merrily, merrily, merrily, merrily.",
+        "1. Put the kettle on. 2. Put the tea in. 3. Pour the water on. 4. Wait. 5. Drink the tea.",
         " ".join(f"word{n}" for n in range(300)),
     ],
 )
@@ -103,7 +126,7 @@ def test_speech_is_no_loop(text: str) -> None:
 def test_no_text_breaks_a_check(text: str) -> None:
     within(text, "response", Bounds())
     loops(text, "response")
-    assert twin(text, [known("itself", text)], 0.7)
+    assert twin((text,), [known("itself", (text,))], 0.7)
     assert isinstance(grounded(text, text, text, "", Grounding()), Verdict)
 
 

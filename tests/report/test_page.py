@@ -9,13 +9,14 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.report.story import LETTERS, ORRIN, draft, full
 
 from feldspar.report import ReportData, render
 from feldspar.report.bars import funnel
 from feldspar.report.curves import phases
 from feldspar.report.stories import spread
+from feldspar.report.style import CSS
 from feldspar.types import Answer, Checkpoint, Question, Score, Verdict
-from tests.report.story import LETTERS, ORRIN, draft, full
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\x00"
 VOID = {"meta", "br"}
@@ -192,3 +193,28 @@ def test_samples_are_spread_over_the_leaves_and_always_the_same() -> None:
     assert sum(one.leaf == LETTERS for one in chosen) == 3
     assert chosen == spread(list(reversed(drafts)), 20)
     assert len(spread(drafts[:2], 20)) == 2
+
+
+def test_headline_tells_recall_too() -> None:
+    score = Score("recall", "all", 0.05, 0.51, 0.46, 0.09, 26)
+    text = Reader(render(ReportData("t", scores=(score,)))).text
+    assert "recalls 51 % of the key facts, the base model 5 %: +46 ± 9 points" in text
+
+
+def light(colour: str) -> float:
+    """Relative luminance, 0 to 1, as WCAG defines it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_colours_have_contrast_in_light_and_dark() -> None:
+    schemes = [dict(re.findall(r"--(\w+): #(\w{6});", block)) for block in CSS.split(":root")[1:3]]
+    assert len(schemes) == 2
+    for scheme in schemes:
+        for name, colour in scheme.items():
+            if name in ("ground", "raised", "line"):
+                continue
+            pale, dark = sorted((light(colour), light(scheme["ground"])), reverse=True)
+            least = 4.5 if name in ("ink", "quiet", "accent", "held", "bad") else 3.0
+            assert (pale + 0.05) / (dark + 0.05) >= least, (name, colour)

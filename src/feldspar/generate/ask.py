@@ -46,11 +46,6 @@ class Context:
             for n, seed in enumerate(self.plan.seeds, 1)
         )
 
-    @cached_property
-    def held_out(self) -> tuple[Known, ...]:
-        """The questions that a model will be graded on, for comparison."""
-        return tuple(known("a held-out question", text) for text in self.plan.held_out)
-
 
 Read = str | tuple[Verdict, ...]
 

@@ -22,6 +22,9 @@ _WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿]|[^\W぀-ヿ㐀-䶿一-鿿]+")
 _LONGEST_LOOP = 24
 """Words of the longest phrase whose looping is looked for."""
 
+_HELD_OUT = 0.9
+_HELD_OUT_WORDS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
@@ -103,32 +106,55 @@ class Known:
     """A text that drafts are compared with, and what it is called."""
 
     name: str
-    words: tuple[str, ...]
-    text: str
+    parts: tuple[tuple[str, ...], ...]
+    texts: tuple[str, ...]
 
 
-def known(name: str, text: str) -> Known:
-    """`text` made ready to be compared."""
-    return Known(name, tuple(words(text)), " ".join(text.split()))
+def known(name: str, parts: tuple[str, ...]) -> Known:
+    """A text's parts (context, instruction, …) made ready to be compared."""
+    return Known(name, tuple(tuple(words(part)) for part in parts), tuple(" ".join(p.split()) for p in parts))
 
 
-def twin(text: str, others: Iterable[Known], threshold: float) -> tuple[Known, float] | None:
-    """The text among `others` that `text` is most like, from `threshold` on; the earliest of equals."""
-    mine = known("", text)
+def twin(parts: tuple[str, ...], others: Iterable[Known], threshold: float) -> tuple[Known, float] | None:
+    """The one among `others` that `parts` are most like, from `threshold` on; the earliest of equals.
+
+    Texts are as like as their least like parts: one instruction asked of two contexts is two tasks.
+    """
+    mine = known("", parts)
     best: tuple[Known, float] | None = None
     for other in others:
-        # A text without a single word ("?!") has no ROUGE-L: it is like its equal alone.
-        like = 1.0 if mine.text == other.text else likeness(mine.words, other.words, threshold)
+        like = 1.0
+        for at, text in enumerate(mine.texts):
+            # A text without a single word ("?!") has no ROUGE-L: it is like its equal alone.
+            if text != other.texts[at]:
+                like = min(like, likeness(mine.parts[at], other.parts[at], threshold))
+            if like < threshold:
+                break
         if like >= threshold and (best is None or like > best[1]):
             best = (other, like)
     return best
 
 
-def compared(context: str, instruction: str, response: str, bounds: NearDuplicate) -> str:
-    """The text by which a draft, or a seed, is told from its leaf's others."""
-    # Two texts with one instruction ("Summarise this") are two samples.
-    asked = f"{context}\n{instruction}" if context else instruction
-    return f"{asked}\n{response}" if bounds.compare == "pair" else asked
+def compared(context: str, instruction: str, response: str, bounds: NearDuplicate) -> tuple[str, ...]:
+    """The parts by which a draft, or a seed, is told from its leaf's others."""
+    return (context, instruction, response) if bounds.compare == "pair" else (context, instruction)
+
+
+def meets(prompt: str, instruction: str, held_out: Iterable[str]) -> Flaw | None:
+    """Whether a draft asks what a model will be graded on (rule 6).
+
+    It does where its whole prompt, or its instruction alone, has a ROUGE-L of 0.9 or more with a
+    held-out question, or holds one of five words or more word by word: the contamination check's bar.
+    """
+    texts = [words(prompt), words(instruction)]
+    for question in held_out:
+        wanted = words(question)
+        like = max(likeness(text, wanted, _HELD_OUT) for text in texts)
+        if len(wanted) >= _HELD_OUT_WORDS and f" {' '.join(wanted)} " in f" {' '.join(texts[0])} ":
+            like = 1.0
+        if like:
+            return Flaw("held out", "a model will be graded on this question", round(like, 3))
+    return None
 
 
 def grounded(question: str, answer: str, source: str, around: str, bounds: Grounding) -> Flaw | Verdict:

@@ -29,9 +29,10 @@ class LeafPlan:
 
     @property
     def held_out(self) -> tuple[str, ...]:
-        """Every question that must not come into the training data (rule 6)."""
-        shown = {_question(seed) for seed in self.seeds}
-        return tuple(seed.question for seed in self.leaf.seeds if _question(seed) not in shown) + self.avoid
+        """Every prompt that must not come into the training data (rule 6)."""
+        shown = {_asked(seed, self.leaf) for seed in self.seeds}
+        held = (_asked(seed, self.leaf) for seed in self.leaf.seeds)
+        return (*(asked for asked in held if asked not in shown), *self.avoid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ def split_seeds(leaf: Leaf, holdout: int, seed: int) -> tuple[tuple[Seed, ...], 
     """Divide a leaf's seeds into those that are shown to the teacher and those held out for grading.
 
     The held-out are spread over the seeds' contexts, depend on the leaf and `seed` alone, and never
-    include the last one shown. A question that is there twice is held out with all its copies.
+    include the last one shown. A question that is there twice is held out with all its copies; one
+    that a skill asks of several contexts is several.
 
     Args:
         leaf: The leaf.
@@ -93,8 +95,8 @@ def split_seeds(leaf: Leaf, holdout: int, seed: int) -> tuple[tuple[Seed, ...], 
     groups: dict[str, list[str]] = {}
     for entry in leaf.seeds:
         questions = groups.setdefault(" ".join(entry.context.split()), [])
-        if _question(entry) not in questions:
-            questions.append(_question(entry))
+        if _asked(entry, leaf) not in questions:
+            questions.append(_asked(entry, leaf))
     ranked = {
         context: [
             questions[place] for place in shuffled(len(questions), seed, leaf.path, "hold out", context)
@@ -106,8 +108,8 @@ def split_seeds(leaf: Leaf, holdout: int, seed: int) -> tuple[tuple[Seed, ...], 
     contexts.sort(key=lambda context: -len(groups[context]))
     order = _in_turn(contexts, ranked)
     held = set(order[: max(0, min(holdout, len(order) - 1))])
-    shown = tuple(entry for entry in leaf.seeds if _question(entry) not in held)
-    return shown, tuple(entry for entry in leaf.seeds if _question(entry) in held)
+    shown = tuple(entry for entry in leaf.seeds if _asked(entry, leaf) not in held)
+    return shown, tuple(entry for entry in leaf.seeds if _asked(entry, leaf) in held)
 
 
 def _in_turn(contexts: list[str], ranked: Mapping[str, list[str]]) -> list[str]:
@@ -116,5 +118,7 @@ def _in_turn(contexts: list[str], ranked: Mapping[str, list[str]]) -> list[str]:
     return list(dict.fromkeys(turns))
 
 
-def _question(seed: Seed) -> str:
-    return " ".join(seed.question.casefold().split())
+def _asked(seed: Seed, leaf: Leaf) -> str:
+    """What a student is asked: a skill's question with its context, a knowledge leaf's without."""
+    context = "" if leaf.branch == "knowledge" else seed.context
+    return " ".join(f"{context} {seed.question}".casefold().split())

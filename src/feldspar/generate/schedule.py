@@ -178,10 +178,10 @@ def _decide(at: _Progress, context: Context, watch: Watch | None) -> None:
     seeds = context.shown if near and near.compare == "pair" else ()
     while not at.over and (draft := at.ready.pop(len(at.drafts) + 1, None)) is not None:
         if not draft.rejected and near:
-            text = compared(draft.context, draft.instruction, draft.response, near)
-            draft = unlike(draft, text, (*seeds, *at.accepted_texts), near)
+            parts = compared(draft.context, draft.instruction, draft.response, near)
+            draft = unlike(draft, parts, (*seeds, *at.accepted_texts), near)
             if not draft.rejected:
-                at.accepted_texts.append(known(draft.id, text))
+                at.accepted_texts.append(known(draft.id, parts))
         at.drafts.append(draft)
         at.accepted += not draft.rejected
         at.over = at.accepted >= plan.target or len(at.drafts) >= plan.max_draws

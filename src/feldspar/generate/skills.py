@@ -10,16 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from feldspar.generate.ask import Context, ask, reject
-from feldspar.generate.checks import Flaw, Known, compared, loops, twin, within
+from feldspar.generate.checks import Flaw, Known, compared, loops, meets, twin, within
 from feldspar.generate.pack import NearDuplicate
 from feldspar.generate.plan import response_step, section_name
 from feldspar.generate.template import shuffled
 from feldspar.types import Draft
 
 Step = Callable[[Draft, Context], Awaitable[Draft]]
-
-HELD_OUT_LIKENESS = 0.9
-"""ROUGE-L from which an instruction counts as a held-out question, as in the contamination check."""
 
 
 async def choose_seeds(draft: Draft, context: Context) -> Draft:
@@ -65,18 +62,18 @@ async def check_instruction(draft: Draft, context: Context) -> Draft:
     flaw = within(text, "instruction", checks.instruction) or _stuck(text, "instruction", context)
     if flaw:
         return reject(draft, "form", flaw)
-    held = twin(text, context.held_out, HELD_OUT_LIKENESS)
+    held = meets(f"{draft.context}\n{text}", text, context.plan.held_out)
     if held:
-        return reject(draft, "held-out", Flaw("held out", f"like {held[0].name}", round(held[1], 3)))
+        return reject(draft, "held-out", held)
     near = checks.near_duplicate
     if near is None or near.compare == "pair":
         return draft
     return unlike(draft, compared(draft.context, text, "", near), context.shown, near)
 
 
-def unlike(draft: Draft, text: str, others: Sequence[Known], bounds: NearDuplicate) -> Draft:
-    """The draft, rejected as a near-duplicate if `text` is too like one of `others`, which is named."""
-    like = twin(text, others, bounds.threshold)
+def unlike(draft: Draft, parts: tuple[str, ...], others: Sequence[Known], bounds: NearDuplicate) -> Draft:
+    """The draft, rejected as a near-duplicate if its `parts` are too like one of `others`, which is named."""
+    like = twin(parts, others, bounds.threshold)
     if like is None:
         return draft
     return reject(draft, "near-duplicate", Flaw("near-duplicate", f"like {like[0].name}", round(like[1], 3)))

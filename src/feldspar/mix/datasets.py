@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from feldspar.errors import DatasetError, RecipeError
 from feldspar.mix.chance import chosen
-from feldspar.types import Branch, Message, Origin, Sample
+from feldspar.types import Branch, Message, Origin, Role, Sample
 
 _MEND = 'A row is {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}.'
 _LONGEST_LINE = 4_000_000
@@ -106,7 +106,7 @@ def _message(entry: object, number: int, where: str) -> Message:
             f"{where}: message {number} has `{extra[0]}`", "Leave role and content alone in it."
         )
     role, content = entry.get("role"), entry.get("content")
-    if role not in {"system", "user", "assistant"}:
+    if role not in get_args(Role):
         raise DatasetError(
             f"{where}: message {number} has the role {role!r:.40}", "Use system, user, assistant."
         )
@@ -122,7 +122,7 @@ def _message(entry: object, number: int, where: str) -> Message:
         raise DatasetError(
             f"{where}: message {number} holds half a character", "Repair its \\ud800 escape."
         ) from error
-    return Message(role, content)
+    return Message(cast(Role, role), content)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -50,7 +50,7 @@ def row_from_json(data: object, where: str = "row") -> Row:
 
 def _origin(data: object, where: str, mend: str) -> Origin:
     wanted = {entry.name for entry in fields(Origin)}
-    if not isinstance(data, dict) or set(data) != wanted or data["kind"] not in {"generated", "dataset"}:
+    if not isinstance(data, dict) or set(data) != wanted or data["kind"] not in ("generated", "dataset"):
         raise DatasetError(f"{where}: `origin` should have the keys {', '.join(sorted(wanted))}", mend)
     for key in ("name", "licence", "document"):
         if not isinstance(data[key], str):

@@ -6,7 +6,7 @@ CSS = """
 :root {
   --ground: #fbfaf7; --raised: #ffffff; --ink: #1d1c1a; --quiet: #5f5c55; --line: #dedad1;
   --accent: #1f5fa8; --held: #8a4b08; --bad: #a3261d;
-  --ok: #1f5fa8; --r0: #d9822b; --r1: #8a6fc2; --r2: #2f8f83; --r3: #c2557f; --r4: #8c7a1f; --r5: #85817a;
+  --ok: #1f5fa8; --r0: #c26f1c; --r1: #8a6fc2; --r2: #2f8f83; --r3: #c2557f; --r4: #8c7a1f; --r5: #85817a;
 }
 @media (prefers-color-scheme: dark) {
   :root {
@@ -73,6 +73,7 @@ details > .path { margin-top: .4rem; } article > .path { margin: -.3rem 0 .5rem;
 h3 { overflow-wrap: anywhere; }
 blockquote { margin: 0 0 .7rem; padding: .1rem 0 .1rem .9rem; border-left: 2px solid var(--line);
   white-space: pre-wrap; overflow-wrap: anywhere; font-size: .95rem; }
+details > .verdicts { margin-left: 1.1rem; }
 .verdicts { font-size: .88rem; } .verdicts li { margin: .2rem 0; overflow-wrap: anywhere; }
 article { margin: 0 0 1.9rem; }
 .sides { display: grid; grid-template-columns: repeat(3, 1fr); gap: 1.1rem; margin: 0; }

@@ -18,11 +18,13 @@ _LARGEST_SEED = 2**31 - 1
 
 
 def canonical(value: object) -> str:
-    """JSON that depends on the value alone: keys sorted, no spaces, ASCII.
+    """JSON in one spelling: no spaces, ASCII, keys in the order in which they stand.
 
-    ASCII because a lone surrogate, which JSON may carry, then still has bytes to be hashed.
+    The order counts: a server writes an object's properties in the order of its schema, and a judge
+    is to give its reason before its score. ASCII because a lone surrogate, which JSON may carry,
+    then still has bytes to be hashed.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def schema_text(schema: Mapping[str, Any]) -> str:

