@@ -132,6 +132,21 @@ def test_grounded_skills_get_a_context_which_the_rest_is_about() -> None:
     assert sample.messages[0].content == f"{context}\n\n{drafts[0].instruction}"
 
 
+@pytest.mark.parametrize(("answer", "rejected"), [("Meet at nine.", ""), ("Meet at eleven.", "ungrounded")])
+def test_a_grounded_skill_s_answer_stays_with_its_context_where_the_pack_says_so(
+    answer: str, rejected: str
+) -> None:
+    def script(request: Request) -> str:
+        said = request.messages[-1].content
+        if said == "Write a new text.":
+            return "The rowers meet at nine in the boathouse on the quay."
+        return answer if "When do they" in said else "When do they meet?"
+
+    drafts, _ = drafts_of(plan(skill(context=True), 1, 1), script, SMALL)
+    assert drafts[0].rejected == rejected
+    assert drafts[0].verdicts[-1].judge == "grounding"
+
+
 def test_every_seed_takes_its_turn() -> None:
     drafts, _ = drafts_of(plan(skill(seeds=7), 14, 14), perfect)
     counts = [sum(n in d.seeds for d in drafts) for n in range(7)]
@@ -181,7 +196,7 @@ def test_a_knowledge_sample_does_not_carry_its_passage_and_says_where_it_is_from
             "does not stand alone",
         ),
         ("Where is the lake of Quarl?", "The lake lies in Vesmar.", "near-duplicate"),
-        ("What is the deep lake Quarl?", "The lake lies in the deep north of Vesmar.", ""),
+        ("Where is the lake of Quarl?", "It is crossed in two hours from Vesmar.", ""),
     ],
 )
 def test_knowledge_needs_no_judge_to_filter(question: str, answer: str, rejected: str) -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from feldspar.generate.ask import Context, ask, reject
-from feldspar.generate.checks import Flaw, grounded
-from feldspar.generate.skills import Step, check_instruction, check_response, choose_seeds, judge
+from feldspar.generate.ask import Context, ask
+from feldspar.generate.skills import Step, check_instruction, check_response, choose_seeds, held_to, judge
 from feldspar.generate.units import Unit
 from feldspar.types import Draft
 
@@ -45,10 +44,7 @@ async def check_grounding(draft: Draft, context: Context) -> Draft:
     unit, leaf = unit_of(draft, context), context.plan.leaf
     source = unit.focus if bounds.source == "focus" else unit.passage.text
     around = "\n".join((*unit.passage.heading, leaf.task, leaf.domain))
-    found = grounded(draft.instruction, draft.response, source, around, bounds)
-    if isinstance(found, Flaw):
-        return reject(draft, "grounding", found)
-    return replace(draft, verdicts=(*draft.verdicts, found))
+    return held_to(draft, source, around, bounds)
 
 
 async def judge_faithfulness(draft: Draft, context: Context) -> Draft:

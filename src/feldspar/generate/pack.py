@@ -157,7 +157,7 @@ class NearDuplicate(_Strict):
 
 
 class Grounding(_Strict):
-    """What ties an answer to its source without a judge (§3.2.2).
+    """What ties an answer to its source, a passage or a grounded skill's context, without a judge (§3.2.2).
 
     The shares gate where they are given; where they are not, they are recorded only.
     """

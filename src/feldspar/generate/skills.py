@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from feldspar.generate.ask import Context, ask, reject
-from feldspar.generate.checks import Flaw, Known, compared, loops, meets, twin, within
-from feldspar.generate.pack import NearDuplicate
+from feldspar.generate.checks import Flaw, Known, compared, grounded, loops, meets, twin, within
+from feldspar.generate.pack import Grounding, NearDuplicate
 from feldspar.generate.plan import response_step, section_name
 from feldspar.generate.template import shuffled
 from feldspar.types import Draft
@@ -98,6 +98,20 @@ async def check_response(draft: Draft, context: Context) -> Draft:
     return reject(draft, "form", flaw) if flaw else draft
 
 
+async def check_grounding(draft: Draft, context: Context) -> Draft:
+    """Reject a response that invents what its context lacks, where the pack checks this."""
+    bounds = context.section.checks.grounding
+    return held_to(draft, draft.context, context.plan.leaf.task, bounds) if bounds else draft
+
+
+def held_to(draft: Draft, source: str, around: str, bounds: Grounding) -> Draft:
+    """The draft, rejected if it is not grounded in `source`; otherwise with what it covers recorded."""
+    found = grounded(draft.instruction, draft.response, source, around, bounds)
+    if isinstance(found, Flaw):
+        return reject(draft, "grounding", found)
+    return replace(draft, verdicts=(*draft.verdicts, found))
+
+
 async def judge_pair(draft: Draft, context: Context) -> Draft:
     """Judge instruction and response together (stage 4) on the 3-point scale of Figure 4."""
     return await judge(draft, "pair_judge", context, values_of(draft))
@@ -144,6 +158,7 @@ GROUNDED: tuple[Step, ...] = (
     judge_instruction,
     respond,
     check_response,
+    check_grounding,
     judge_pair,
 )
 """A skill whose seeds have contexts: one is written first."""
