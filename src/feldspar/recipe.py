@@ -23,6 +23,7 @@ from feldspar.errors import RecipeError
 from feldspar.recipe_fields import (
     CONFIG,
     AutoOrCount,
+    Counts,
     Endpoint,
     Label,
     ModelName,
@@ -38,6 +39,7 @@ from feldspar.recipe_parts import STAGES, difference, part, part_digest
 from feldspar.types import Phase
 
 __all__ = [
+    "DEFAULT_HOLDOUT",
     "DEFAULT_SAMPLES",
     "PRESETS",
     "STAGES",
@@ -47,6 +49,7 @@ __all__ = [
     "Recipe",
     "difference",
     "dump",
+    "holdout_for",
     "load",
     "part",
     "part_digest",
@@ -57,6 +60,9 @@ __all__ = [
 
 PRESETS = ("laptop", "labradorite-13b", "merlinite-7b")
 """What `phases` can name: the values for a laptop, and the two columns of Table 2."""
+
+DEFAULT_HOLDOUT = 2
+"""Seed questions held out of a leaf that `generate.holdout` says nothing of."""
 
 DEFAULT_SAMPLES = 30
 """Accepted samples wanted of a leaf that `generate.samples_per_leaf` says nothing of."""
@@ -82,7 +88,8 @@ class GenerateSettings(BaseModel):
     model_config = CONFIG
     samples_per_leaf: SamplesPerLeaf = DEFAULT_SAMPLES
     max_draws_per_sample: int = Field(4, ge=1, le=1000)
-    holdout: int = Field(2, ge=0, le=10_000)
+    holdout: Counts = DEFAULT_HOLDOUT
+    """Seed questions of a leaf that are kept from the prompts: a number, or numbers by path."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
     passage_tokens: int = Field(400, ge=16, le=100_000)
 
@@ -266,6 +273,14 @@ def _contradictions(recipe: Recipe) -> list[tuple[recipe_yaml.Place, str]]:
                 found.append(((*place, "replay"), text))
         earlier.append(phase.name)
     return found
+
+
+def holdout_for(settings: GenerateSettings, leaf: str) -> int:
+    """How many seed questions of a leaf are held out; the first pattern that fits its path counts."""
+    if isinstance(settings.holdout, int):
+        return settings.holdout
+    fits = (value for pattern, value in settings.holdout.items() if fnmatch.fnmatchcase(leaf, pattern))
+    return next(fits, DEFAULT_HOLDOUT)
 
 
 def samples_for(settings: GenerateSettings, leaf: str, passages: int) -> int:

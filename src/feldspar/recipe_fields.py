@@ -155,6 +155,22 @@ def _take(value: object) -> Take:
     raise ValueError(f"should be a branch ({', '.join(_BRANCHES)}), alone or with /short or /long")
 
 
+def _counts(value: object) -> int | dict[str, int]:
+    if isinstance(value, dict):
+        if not value:
+            raise ValueError("is empty: give a number, or at least one pattern")
+        return {str(pattern): _count(count) for pattern, count in value.items()}
+    return _count(value)
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"should be a whole number, not {value!r}")
+    if not 0 <= value <= 10_000:
+        raise ValueError(f"should be 0 to 10000, not {value}")
+    return value
+
+
 def _samples_out(value: Amounts) -> Any:
     if isinstance(value, PerPassage):
         return value.model_dump()
@@ -169,6 +185,9 @@ def _take_out(take: Take) -> str:
 
 SamplesPerLeaf = Annotated[Amounts, PlainValidator(_samples), PlainSerializer(_samples_out)]
 """A number, `{per_passage: n}`, or a map of leaf patterns to either."""
+
+Counts = Annotated[int | dict[str, int], PlainValidator(_counts)]
+"""A whole number of 0 or more, or a map of leaf patterns to such numbers."""
 
 RecipePath = Annotated[Path, PlainValidator(_path)]
 """Made absolute, from the recipe's folder."""

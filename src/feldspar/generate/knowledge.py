@@ -31,7 +31,9 @@ async def write_question(draft: Draft, context: Context) -> Draft:
 
 
 async def write_answer(draft: Draft, context: Context) -> Draft:
-    """Answer out of the passage alone."""
+    """Answer out of the passage alone, or quote the focus where the pack says so."""
+    if context.section.quotes:
+        return replace(draft, response=unit_of(draft, context).focus.strip())
     draft, text = await ask(draft, "answer", context, _values(draft, context))
     return replace(draft, response=text) if isinstance(text, str) else draft
 

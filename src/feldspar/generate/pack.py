@@ -46,7 +46,7 @@ AVAILABLE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "freeform": ("instruction", "precise"),
     "grounded": ("context", "instruction", "precise"),
-    "knowledge": ("question", "answer"),
+    "knowledge": ("question",),
 }
 
 _Text = Annotated[str, Field(max_length=20_000)]
@@ -196,6 +196,9 @@ class Section(_Strict):
     """What a knowledge draw asks about: the passage as a whole, or one sentence of it."""
     focus_joins: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """First words of a sentence that needs the one before it to be understood ("It", "They")."""
+    quotes: bool = False
+    """Whether a knowledge answer is the focus itself, word by word: for a teacher that asks well and
+    answers badly. Takes the place of the step `answer`."""
 
 
 def _known(sections: dict[str, Section]) -> dict[str, Section]:
@@ -228,6 +231,10 @@ def _problems(name: str, section: Section) -> Iterator[str]:
     for step in REQUIRED[name]:
         if step not in section.steps:
             yield f"{name}.steps lacks `{step}`, which its pipeline needs"
+    if section.quotes and (name != "knowledge" or "answer" in section.steps):
+        yield f"{name}.quotes is for knowledge, in place of the step `answer`"
+    if name == "knowledge" and not section.quotes and "answer" not in section.steps:
+        yield f"{name}.steps lacks `answer`, which its pipeline needs where nothing is quoted"
     for step, prompt in section.steps.items():
         where = f"{name}.steps.{step}"
         if step not in AVAILABLE[name]:

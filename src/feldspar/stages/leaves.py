@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from feldspar import generate, jsonl
-from feldspar.recipe import Recipe
+from feldspar.recipe import Recipe, holdout_for
 from feldspar.stages.work import Work
 from feldspar.types import Leaf, Question
 
@@ -26,7 +26,7 @@ def held_out(leaves: Iterable[Leaf], recipe: Recipe) -> list[Question]:
     """The leaves' held-out seeds, as questions to grade with."""
     found = []
     for leaf in leaves:
-        _, held = generate.split_seeds(leaf, recipe.generate.holdout, recipe.generate.seed)
+        _, held = generate.split_seeds(leaf, holdout_for(recipe.generate, leaf.path), recipe.generate.seed)
         for number, seed in enumerate(held, 1):
             # A knowledge question is asked without its passage: it is to be known.
             context = "" if leaf.branch == "knowledge" else seed.context

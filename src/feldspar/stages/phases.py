@@ -44,9 +44,7 @@ def write_phases(work: Work, folder: Path) -> None:
         clean(jsonl.read(run.path("2-samples") / "accepted.jsonl", Sample)),
         [
             clean(
-                mix.read_dataset(
-                    entry.path, licence=entry.licence, cap=entry.cap, seed=recipe.generate.seed
-                )
+                mix.read_dataset(entry.path, licence=entry.licence, cap=entry.cap, seed=recipe.generate.seed)
             )
             for entry in recipe.foundational
         ],

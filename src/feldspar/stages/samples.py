@@ -15,7 +15,7 @@ from feldspar import recipe as recipes
 from feldspar.errors import TaxonomyError
 from feldspar.recipe import Recipe
 from feldspar.run import Run
-from feldspar.stages.work import SHOWN_PROBLEMS, Work, digest, files, graded_questions, write_json
+from feldspar.stages.work import SHOWN_PROBLEMS, Work, files, graded_questions, write_json
 from feldspar.teacher import Reply, Request, Teacher
 from feldspar.types import Draft, Leaf, Passage, Question
 
@@ -30,7 +30,7 @@ def leaf_plans(
     plans = []
     settings = recipe.generate
     for leaf in leaves:
-        shown, _ = generate.split_seeds(leaf, settings.holdout, settings.seed)
+        shown, _ = generate.split_seeds(leaf, recipes.holdout_for(settings, leaf.path), settings.seed)
         passages: list[Passage] = []
         for document in leaf.documents:
             passages += taxonomy.passages(document, count_tokens, settings.passage_tokens)
@@ -53,7 +53,7 @@ def sample_inputs(work: Work) -> dict[str, str]:
     return {
         "1-leaves": work.run.output_digest("1-leaves"),
         "the teacher": work.teacher.identity,
-        "the prompt pack": digest(generate.load_pack(work.teacher.pack).model_dump_json()),
+        "the prompt pack": generate.load_pack(work.teacher.pack).digest,
         **files("question file", work.recipe.evaluate.questions + work.recipe.evaluate.retention),
     }
 

@@ -79,10 +79,6 @@ def all_questions(run: Run, recipe: Recipe) -> tuple[Question, ...]:
     return (*jsonl.read(run.path("1-leaves") / "questions.jsonl", Question), *graded_questions(recipe))
 
 
-def digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def files(what: str, paths: Iterable[Path]) -> dict[str, str]:
     """Digests of files, by name; empty where one cannot be read: the stage that reads it says so."""
     found = {}
