@@ -260,7 +260,7 @@ class Checkpoint:
     epoch: int
     folder: str
     score: float | None = None
-    """Mean per-token log-likelihood of the held-out references; None where there are none."""
+    """Mean share of the held-out references that free answers recall; None where there are none."""
     error: float | None = None
     selected: bool = False
     losses: tuple[float, ...] = field(default=())

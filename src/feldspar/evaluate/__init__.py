@@ -2,7 +2,7 @@
 
 The flow: `read_questions` -> `contamination` proves that training saw none of them -> `answer`,
 once for the base and once for the tuned model -> `compare`; `retained` -> `retention` for what
-the model could do before. `logliks` is the quick score by which checkpoints are chosen; `reply`
+the model could do before. `recalled` is the score by which checkpoints are chosen; `reply`
 and `chat` let a person talk to the models.
 
 What needs torch is imported on first use, so that question files can be read, checked for
@@ -21,11 +21,13 @@ from feldspar.evaluate.questions import choices, expected_facts, prompt_text, re
 
 if TYPE_CHECKING:
     from feldspar.evaluate.answers import answer, logliks, retained, text_logliks
+    from feldspar.evaluate.choosing import recalled
     from feldspar.evaluate.speak import reply
 
 _NEEDS_TORCH = {
     "answer": "answers",
     "logliks": "answers",
+    "recalled": "choosing",
     "retained": "answers",
     "text_logliks": "answers",
     "reply": "speak",
@@ -43,6 +45,7 @@ __all__ = [
     "prompt_text",
     "read_questions",
     "read_texts",
+    "recalled",
     "reply",
     "retained",
     "retention",

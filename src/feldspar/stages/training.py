@@ -76,7 +76,7 @@ def _inside(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _scorer(student: train.Student, questions: Sequence[Question]) -> Any:
-    return lambda: evaluate.logliks(student.model, student.tokenizer, questions)
+    return lambda: evaluate.recalled(student.model, student.tokenizer, questions)
 
 
 def _settings(recipe: Recipe, data: PhaseData) -> train.TrainSettings:
