@@ -253,3 +253,8 @@ def test_a_difference_is_said_in_words(tmp_path: Path) -> None:
     assert "phases.kt1.epochs was 4 and is 9" in words
     assert "generate.seed was 0 and is 1" in words
     assert recipes.difference(old, old) == []
+
+
+def test_the_example_writes_the_laptop_preset_out() -> None:
+    example = load(Path(__file__).parents[1] / "examples" / "first-lab" / "recipe.yaml")
+    assert example.phases == preset("laptop")
