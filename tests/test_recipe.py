@@ -256,5 +256,5 @@ def test_a_difference_is_said_in_words(tmp_path: Path) -> None:
 
 
 def test_the_example_writes_the_laptop_preset_out() -> None:
-    example = load(Path(__file__).parents[1] / "examples" / "first-lab" / "recipe.yaml")
-    assert example.phases == preset("laptop")
+    example = recipes.load(Path(__file__).parents[1] / "examples" / "first-lab" / "recipe.yaml")
+    assert example.phases == recipes.preset("laptop")

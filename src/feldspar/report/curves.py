@@ -76,7 +76,7 @@ def _figure(name: str, checkpoints: Sequence[Checkpoint]) -> str:
         panels.append(_panel(label, last, [finite], [], 190))
     if scored:
         best = next((one for one in scored if one.selected), scored[-1])
-        label = f"Held-out log-likelihood of {name} by checkpoint: selected {_told(best)}"
+        label = f"Held-out recall of {name} by checkpoint: selected {_told(best)}"
         curve = [(float(one.step), one.score or 0.0) for one in scored]
         panels.append(_panel(label, last, [curve], scored, 170))
     if not panels:

@@ -50,8 +50,8 @@ def train_phase(
         student: its model is trained in place.
         data: the phase and its rows; a sample above the phase's context is left out and reported.
         folder: the phase's own; made if it is not there.
-        score: log-likelihoods of the held-out references under the student's current weights, one a
-            question; called at each checkpoint. None: the last checkpoint is chosen.
+        score: how well the student's current weights do on held-out questions, one number a question,
+            higher is better; called at each checkpoint. None: the last checkpoint is chosen.
         settings: how to train.
         watch: told of everything as it happens.
 
