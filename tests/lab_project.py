@@ -113,6 +113,7 @@ def write_project(folder: Path, student: Path) -> Project:
         "texts:\n  - Rain falls on the hills and runs down to the sea.\n",
         "recipe.yaml": RECIPE.format(student=student),
     }
+    files |= {f"taxonomy/{leaf}/attribution.txt": "Written for these tests.\n" for leaf in LEAVES.values()}
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def test_a_run_makes_every_stage_and_accounts_for_every_draw(whole: Whole) -> No
     assert costs["sent"] == len(project.journal()) == len(bodies)
     page = (project.run / "report.html").read_text(encoding="utf-8")
     assert all(leaf in page for leaf in LEAVES.values())
-    assert "http://" not in page
+    assert not re.search(r"(src|href)=.?(https?:)?//", page), "it opens without a network"
     assert "key-fact recall" in told.out
     assert "retention" in told.out
     for stage in STAGES:
@@ -340,7 +341,5 @@ def test_all_but_training_and_evaluation_works_without_torch(student: Path, tmp_
             env=ENVIRONMENT, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        assert "9" in done.stdout, "the plan"
-        told = process("train", project.run, "--quiet")
-    told.communicate(timeout=60)
+    assert re.search(r"^all +17 ", done.stdout, re.MULTILINE), "the plan"
     assert (project.run / "3-phases" / "kt1.jsonl").is_file()

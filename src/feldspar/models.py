@@ -15,12 +15,15 @@ from pathlib import Path
 from feldspar import teacher as teachers
 from feldspar.errors import StudentError, TeacherError
 from feldspar.recipe import Recipe
-from feldspar.teacher import CountTokens, HttpTeacher, Journal, Journaled
+from feldspar.teacher import CountTokens, HttpTeacher, Journal, Journaled, Patience
 
 SLOTS = 8
 """Requests that the embedded server works on at once: more gain nothing on a laptop's cores."""
 
 _REMOTE_IN_FLIGHT = 64
+_OWN_PATIENCE = 60.0
+"""Seconds of faults: a server of our own that has died does not come back."""
+
 _PROMPT_ROOM = 1600
 """Tokens of a slot beyond the passage: instructions, shown seeds and the reply."""
 
@@ -75,28 +78,30 @@ def plan_teacher(recipe: Recipe) -> TeacherPlan:
 async def open_teacher(recipe: Recipe, plan: TeacherPlan, journal: Path) -> AsyncIterator[Journaled]:
     """The teacher with its journal, started, and closed afterwards."""
     with Journal(journal) as book:
-        server = None
+        server, teacher = None, None
         endpoints = recipe.teacher.endpoints
-        if plan.weights is not None:
-            context = recipe.generate.passage_tokens + _PROMPT_ROOM
-            # Loading takes seconds of native code; the event loop must go on meanwhile.
-            server = await asyncio.to_thread(teachers.serve, plan.weights, plan.in_flight, context)
-            endpoints = (server.url,)
-        http = HttpTeacher(
-            plan.model,
-            endpoints,
-            # A server of our own gets no key: it asks for none.
-            api_key="" if server else os.environ.get(recipe.teacher.api_key_env, ""),
-            max_in_flight=plan.in_flight,
-            identity=plan.identity,
-            key_env=recipe.teacher.api_key_env,
-        )
-        teacher = Journaled(http, book)
         try:
+            if plan.weights is not None:
+                context = recipe.generate.passage_tokens + _PROMPT_ROOM
+                # Loading takes seconds of native code; the event loop must go on meanwhile.
+                server = await asyncio.to_thread(teachers.serve, plan.weights, plan.in_flight, context)
+                endpoints = (server.url,)
+            http = HttpTeacher(
+                plan.model,
+                endpoints,
+                # A server of our own gets no key: it asks for none.
+                api_key="" if server else os.environ.get(recipe.teacher.api_key_env, ""),
+                max_in_flight=plan.in_flight,
+                identity=plan.identity,
+                key_env=recipe.teacher.api_key_env,
+                patience=Patience(total=_OWN_PATIENCE) if server else None,
+            )
+            teacher = Journaled(http, book)
             await http.probe()
             yield teacher
         finally:
-            await teacher.close()
+            if teacher is not None:
+                await teacher.close()
             if server is not None:
                 server.close()
 

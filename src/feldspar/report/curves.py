@@ -146,6 +146,6 @@ def _ticks(low: float, high: float) -> list[float]:
     """Two to six round values that cover the range."""
     span = (high - low) or abs(high) or 1.0
     step = 10.0 ** math.floor(math.log10(span))
-    step = next(step * part for part in (0.2, 0.5, 1.0, 2.0) if span / (step * part) <= 4)
+    step = next(step * part for part in (0.2, 0.5, 1.0, 2.0, 5.0) if span / (step * part) <= 4)
     first, final = math.floor(low / step), math.ceil(high / step)
     return [place * step for place in range(first, max(final, first + 1) + 1)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from feldspar import generate, jsonl
@@ -18,7 +20,10 @@ def leaf_inputs(work: Work) -> dict[str, str]:
 
 def write_leaves(work: Work, folder: Path) -> None:
     """Write the leaves, and the seed questions that are held out of every prompt (rule 6)."""
-    jsonl.write(folder / "leaves.jsonl", work.leaves)
+    # A run holds no path of its machine: a taxonomy that was moved gives the same bytes.
+    root = work.recipe.taxonomy
+    placed = (replace(leaf, file=Path(os.path.relpath(leaf.file, root)).as_posix()) for leaf in work.leaves)
+    jsonl.write(folder / "leaves.jsonl", placed)
     jsonl.write(folder / "questions.jsonl", held_out(work.leaves, work.recipe))
 
 
