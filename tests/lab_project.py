@@ -61,8 +61,12 @@ _PAIRS = (
     ("Who has run the school longest?", "Edda Corve has kept the school for forty years."),
     ("Where do rakers gather salt?", "Salt is raked from pans behind the northern dunes."),
 )
-_ADJECTIVES = "amber brisk copper dusty early frosty gentle hollow ivory jagged keen lofty mellow narrow".split()
-_NOUNS = "anvil beacon candle drum engine feather garden hammer island jetty kettle lantern mirror nest".split()
+_ADJECTIVES = (
+    "amber brisk copper dusty early frosty gentle hollow ivory jagged keen lofty mellow narrow".split()
+)
+_NOUNS = (
+    "anvil beacon candle drum engine feather garden hammer island jetty kettle lantern mirror nest".split()
+)
 _PLACES = "attic bakery cellar depot forge gallery hangar kitchen library mill orchard pantry stable".split()
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 
@@ -80,7 +84,8 @@ def write_project(folder: Path, student: Path) -> Project:
         for n in range(5)
     )
     notice = "\n".join(
-        f"  - context: The {_NOUNS[n]} circle meets on {_DAYS[n]} in the {_PLACES[n]}. Bring one {_NOUNS[-n - 1]}.\n"
+        f"  - context: The {_NOUNS[n]} circle meets on {_DAYS[n]} in the {_PLACES[n]}. "
+        f"Bring one {_NOUNS[-n - 1]}.\n"
         f"    question: List the day, the place and the thing.\n"
         f"    answer: '{_DAYS[n]}, the {_PLACES[n]}, one {_NOUNS[-n - 1]}.'"
         for n in range(5)
@@ -93,7 +98,9 @@ def write_project(folder: Path, student: Path) -> Project:
         + f"seed_examples:\n{knowledge}\n",
         f"taxonomy/{LEAVES['knowledge']}/tarn.md": DOCUMENT,
         f"taxonomy/{LEAVES['freeform']}/qna.yaml": skill.format("creative", "Compose short verses", verse),
-        f"taxonomy/{LEAVES['grounded']}/qna.yaml": skill.format("precise", "Read a notice, list facts", notice),
+        f"taxonomy/{LEAVES['grounded']}/qna.yaml": skill.format(
+            "precise", "Read a notice, list facts", notice
+        ),
         "foundational.jsonl": "".join(
             f'{{"messages": [{{"role": "user", "content": "{asked}"}}, '
             f'{{"role": "assistant", "content": "{said}"}}]}}\n'
@@ -111,7 +118,7 @@ def write_project(folder: Path, student: Path) -> Project:
         '    options: [The bridge has three arches.]\n    facts: ["7"]\n',
         "retention.yaml": "questions:\n  - question: What warms the earth by day?\n    answer: The sun.\n"
         "texts:\n  - Rain falls on the hills and runs down to the sea.\n",
-        "recipe.yaml": RECIPE.format(student=student),
+        "recipe.yaml": RECIPE.format(student=student, training=TRAINING),
     }
     files |= {f"taxonomy/{leaf}/attribution.txt": "Written for these tests.\n" for leaf in LEAVES.values()}
     for name, text in files.items():
@@ -125,6 +132,7 @@ def _sentence_of(answer: str) -> str:
     return f"It is known on the island that the following holds. {answer}"
 
 
+TRAINING = "learning_rate: 1.0e-3, batch_size: 2, epochs: 3, context_length: 256"
 RECIPE = """taxonomy: taxonomy/
 teacher: {{model: scripted, pack: small, max_in_flight: 4}}
 generate:
@@ -137,9 +145,9 @@ foundational:
   - {{path: foundational.jsonl, licence: CC0-1.0}}
 student: {{model: {student}}}
 phases:
-  - {{name: kt1, take: [knowledge/short, foundational_skills/short], learning_rate: 1.0e-3, batch_size: 2, epochs: 3, context_length: 256}}
-  - {{name: kt2, take: [knowledge/long, foundational_skills/long], replay: [kt1], learning_rate: 1.0e-3, batch_size: 2, epochs: 3, context_length: 256}}
-  - {{name: st, take: [compositional_skills], replay: [kt1, kt2], learning_rate: 1.0e-3, batch_size: 2, epochs: 3, context_length: 256}}
+  - {{name: kt1, take: [knowledge/short, foundational_skills/short], {training}}}
+  - {{name: kt2, take: [knowledge/long, foundational_skills/long], replay: [kt1], {training}}}
+  - {{name: st, take: [compositional_skills], replay: [kt1, kt2], {training}}}
 train: {{threads: 1, precision: float32}}
 evaluate:
   questions: [questions.yaml]
@@ -154,7 +162,9 @@ def answers(request: Request) -> str:
     if system.startswith("You read a text"):
         return _question(die, asked)
     if system.startswith("You write one short request"):
-        return die.choice(["", "Too short", f"Compose a {_two(die)} verse", *[f"Write a {_two(die)} verse"] * 5])
+        return die.choice(
+            ["", "Too short", f"Compose a {_two(die)} verse", *[f"Write a {_two(die)} verse"] * 5]
+        )
     if system.startswith("You write one short text"):
         return (
             f"The {_two(die)} circle meets on {die.choice(_DAYS)} in the {die.choice(_PLACES)}. "
@@ -163,19 +173,23 @@ def answers(request: Request) -> str:
     if system.startswith("You write what is to be done"):
         return die.choice(["List the day, the place and the thing.", "Name the day and the place."])
     if "\n\n" in asked:
-        return die.choice([asked.partition("\n\n")[0], asked.partition("\n\n")[0], "It is in Zanzibar, at 99."])
+        return die.choice(
+            [asked.partition("\n\n")[0], asked.partition("\n\n")[0], "It is in Zanzibar, at 99."]
+        )
     return f"O {_two(die)}, O {_two(die)}, how {die.choice(_ADJECTIVES)} you are today."
 
 
 def _question(die: random.Random, asked: str) -> str:
-    words = [word for word in re.findall(r"[a-z]{4,}", asked)]
+    words = re.findall(r"[a-z]{4,}", asked)
     die.shuffle(words)
     told = f"What is said of {', '.join(words[:3])} here?"
     return die.choice(["", "What?", told.rstrip("?"), HELD_QUESTIONS[0], *[told] * 6])
 
 
 def _two(die: random.Random) -> str:
-    return f"{die.choice(_ADJECTIVES)} {die.choice(_NOUNS)} and {die.choice(_ADJECTIVES)} {die.choice(_PLACES)}"
+    return (
+        f"{die.choice(_ADJECTIVES)} {die.choice(_NOUNS)} and {die.choice(_ADJECTIVES)} {die.choice(_PLACES)}"
+    )
 
 
 @contextmanager

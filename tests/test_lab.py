@@ -12,11 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from feldspar import events, jsonl, lab
-from feldspar.recipe import STAGES, load
-from feldspar.teacher.scripted import Fault
-from feldspar.types import Question
 from tests.lab_project import (
     ENVIRONMENT,
     HELD_QUESTIONS,
@@ -31,6 +26,11 @@ from tests.lab_project import (
     write_project,
 )
 from tests.tiny import make_tiny
+
+from feldspar import events, jsonl, lab
+from feldspar.recipe import STAGES, load
+from feldspar.teacher.scripted import Fault
+from feldspar.types import Question
 
 
 @pytest.fixture(scope="module")
@@ -214,45 +214,16 @@ def test_a_run_killed_while_generating_and_while_training_ends_as_if_it_had_not_
         _, told = running.communicate(timeout=120)
         assert running.returncode == 0, told
         assert len(server.bodies) == asked
-    posted = keys(server.bodies)
-    assert sorted(project.journal()) == sorted(set(posted))
-    assert len(posted) - len(set(posted)) <= 4, "what was in flight when it was killed, and no more"
+    posted, kept = keys(server.bodies), set(project.journal())
+    assert kept <= set(posted)
+    # What was in flight when it was killed is lost, and asked again where it is still needed.
+    assert len(posted) - len(set(posted)) <= 4
+    assert len(set(posted) - kept) <= 4
     for stage in ("1-leaves", "2-samples", "3-phases", "model"):
         assert project.contents(stage) == whole[0].contents(stage), stage
 
 
-def test_a_changed_leaf_is_refused_and_redone_for_no_more_than_it_changed(
-    student: Path, tmp_path: Path
-) -> None:
-    project = write_project(tmp_path, student)
-    with serving() as server:
-        assert feldspar(*project.words(server, "generate")).code == 0
-        before, kept = len(server.bodies), project.contents("2-samples")
-        told = feldspar(*project.words(server, "generate", "--set", "generate.max_draws_per_sample=7"))
-        assert told.code == 1
-        assert "2-samples" in told.err
-        assert "generate.max_draws_per_sample was 6 and is 7" in told.err
-        assert "--redo" in told.err
-        leaf = project.folder / "taxonomy" / LEAVES["freeform"] / "qna.yaml"
-        leaf.write_text(leaf.read_text().replace("Compose short verses", "Compose rather short verses"))
-        told = feldspar(*project.words(server, "generate"))
-        assert told.code == 1
-        assert f"leaf {LEAVES['freeform']} has changed" in told.err
-        assert LEAVES["grounded"] not in told.err
-        assert project.contents("2-samples") == kept
-        assert len(server.bodies) == before
-        told = feldspar(*project.words(server, "generate", "--redo"))
-        assert told.code == 0, told.err
-        sent = server.bodies[before:]
-        assert sent
-        assert all("rather short verses" in json.dumps(body["messages"]) for body in sent)
-    posted = keys(server.bodies)
-    assert len(set(posted)) == len(posted) == len(project.journal())
-
-
-def test_a_changed_recipe_is_redone_from_where_it_counts(
-    whole: Whole, tmp_path: Path
-) -> None:
+def test_a_changed_recipe_is_redone_from_where_it_counts(whole: Whole, tmp_path: Path) -> None:
     shutil.copytree(whole[0].folder, tmp_path / "copy")
     project = Project(tmp_path / "copy")
     nowhere = "http://127.0.0.1:9/v1"
@@ -285,7 +256,8 @@ for file in files:
 from transformers import AutoModelForCausalLM, AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained(model)
 ids = tokenizer.apply_chat_template(
-    [{"role": "user", "content": "Where is Tarn?"}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+    [{"role": "user", "content": "Where is Tarn?"}],
+    add_generation_prompt=True, return_tensors="pt", return_dict=True,
 )
 out, found = AutoModelForCausalLM.from_pretrained(model, output_loading_info=True)
 assert not found["missing_keys"] and not found["unexpected_keys"], found
@@ -310,36 +282,3 @@ def test_other_tools_load_what_a_run_made(whole: Whole, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[0] == "5"
-
-
-WITHOUT_TORCH = """
-import json, sys
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "transformers", "safetensors", "accelerate"):
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Absent())
-from feldspar.cli import main
-for words in json.loads(sys.argv[1]):
-    code = main(words)
-    assert code == 0, (words, code)
-"""
-
-
-def test_all_but_training_and_evaluation_works_without_torch(student: Path, tmp_path: Path) -> None:
-    project = write_project(tmp_path, student)
-    with serving() as server:
-        commands = [
-            ["--help"],
-            ["check", str(project.folder / "taxonomy"), "--strict"],
-            ["plan", str(project.recipe), "--set", f"teacher.endpoints=[{server.url}]"],
-            project.words(server, "generate"),
-            ["mix", str(project.run), "--quiet"],
-        ]
-        done = subprocess.run(
-            [sys.executable, "-c", WITHOUT_TORCH, json.dumps(commands)],
-            env=ENVIRONMENT, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-    assert re.search(r"^all +17 ", done.stdout, re.MULTILINE), "the plan"
-    assert (project.run / "3-phases" / "kt1.jsonl").is_file()

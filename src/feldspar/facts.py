@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n]|[\"“(*•-])\s*$")
@@ -40,20 +41,35 @@ def tokens(text: str) -> list[str]:
 
     `"Forty-two boats, 1,200 nets"` gives `["42", "boat", "1200", "net"]`.
     """
-    found = [_fold(match.group()) for match in _TOKEN.finditer(unicodedata.normalize("NFKC", text))]
-    joined: list[str] = []
-    for word in found:
-        value = _NUMBER_WORDS.get(word)
+    return [token for token, _ in _read(text)]
+
+
+def _read(text: str) -> Iterator[tuple[str, str]]:
+    """Each token, and the word as it stands in the text; "forty-two" is one token of one word."""
+    text = unicodedata.normalize("NFKC", text)
+    tens: re.Match[str] | None = None
+    for match in _TOKEN.finditer(text):
+        value = _NUMBER_WORDS.get(_fold(match.group()))
+        if tens is not None:
+            ten = _NUMBER_WORDS[_fold(tens.group())]
+            # Side by side alone: "of the twenty. Five left" and "the 20 five-year plans" hold two numbers.
+            if value is not None and 0 < value < 10 and _JOINT.fullmatch(text, tens.end(), match.start()):
+                yield str(ten + value), text[tens.start() : match.end()]
+                tens = None
+                continue
+            yield str(ten), tens.group()
+            tens = None
         if value is None:
-            joined.append(_stem(word))
-        elif joined and 0 < value < 10 and joined[-1] in _WHOLE_TENS:
-            joined[-1] = str(int(joined[-1]) + value)
+            yield _stem(_fold(match.group())), match.group()
+        elif value >= 20:
+            tens = match
         else:
-            joined.append(str(value))
-    return joined
+            yield str(value), match.group()
+    if tens is not None:
+        yield str(_NUMBER_WORDS[_fold(tens.group())]), tens.group()
 
 
-_WHOLE_TENS = frozenset(str(20 + 10 * place) for place in range(len(_TENS)))
+_JOINT = re.compile(r"\s*[-\u2010-\u2012]?\s*")
 
 
 def _fold(word: str) -> str:
@@ -86,7 +102,7 @@ def names(text: str) -> tuple[str, ...]:
         word = match.group()
         if not word[0].isupper() or word.casefold() in STOP_WORDS:
             continue
-        if _SENTENCE_START.search(text[: match.start()][-3:]) or match.start() == 0:
+        if _SENTENCE_START.search(text[max(0, match.start() - 3) : match.start()]):
             follower = matches[place + 1] if place + 1 < len(matches) else None
             adjacent = follower is not None and text[match.end() : follower.start()] == " "
             if not (adjacent and follower is not None and follower.group()[0].isupper()):
@@ -110,9 +126,7 @@ def holds(text: str, fact: str) -> bool:
 
 def content_words(text: str) -> frozenset[str]:
     """The stems of the words of `text` that carry meaning; numbers included."""
-    words = unicodedata.normalize("NFKC", text).casefold()
-    kept = " ".join(m.group() for m in _TOKEN.finditer(words) if m.group() not in STOP_WORDS)
-    return frozenset(tokens(kept))
+    return frozenset(token for token, word in _read(text) if word.casefold() not in STOP_WORDS)
 
 
 def coverage(answer: str, passage: str) -> float:

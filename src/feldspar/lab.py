@@ -73,6 +73,8 @@ def run(
     with Run(folder, redo=redo) as run:
         run.freeze(recipe)
         work = Work(run, recipe, watch)
+        if verb == "run":
+            stages.look_ahead(work)
         for name, inputs, write in FLOW[: names.index(last) + 1]:
             if names.index(name) >= names.index(first):
                 _carry(work, name, inputs, write)

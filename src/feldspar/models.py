@@ -52,7 +52,7 @@ def plan_teacher(recipe: Recipe) -> TeacherPlan:
     settings = recipe.teacher
     weights = None
     if not settings.endpoints:
-        weights = _weights(settings.model)
+        weights = _weights(settings.model, "teacher.model")
         if weights is None:
             raise TeacherError(
                 f"teacher.model is {settings.model}, which is no GGUF file, and teacher.endpoints is empty.",
@@ -110,10 +110,10 @@ def student_source(recipe: Recipe) -> str:
     """What `load_student` is to load: a path, or a Hugging Face id.
 
     Raises:
-        StudentError: the embedded model's package is not installed.
+        StudentError: the embedded model's package is not installed, or there is no such GGUF file.
     """
     try:
-        return str(_weights(recipe.student.model) or recipe.student.model)
+        return str(_weights(recipe.student.model, "student.model") or recipe.student.model)
     except TeacherError as error:
         raise StudentError(error.what, error.mend) from error
 
@@ -155,9 +155,12 @@ def student_counter(recipe: Recipe) -> CountTokens:
         ) from error
 
 
-def _weights(model: str) -> Path | None:
+def _weights(model: str, key: str) -> Path | None:
     if model == teachers.EMBEDDED_MODEL:
         return teachers.embedded_model()
-    if model.endswith(".gguf"):
-        return Path(model)
-    return None
+    if not model.endswith(".gguf"):
+        return None
+    path = Path(model)
+    if not path.is_file():
+        raise TeacherError(f"{key} {path}: there is no such file.", "Name a .gguf file, or `embedded`.")
+    return path

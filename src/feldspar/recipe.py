@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -259,6 +260,13 @@ def _contradictions(recipe: Recipe) -> list[tuple[recipe_yaml.Place, str]]:
     found: list[tuple[recipe_yaml.Place, str]] = []
     if not recipe.phases:
         found.append((("phases",), "`phases` is empty: name a preset, or list at least one phase"))
+    for group, paths in (
+        (("evaluate", "questions"), (*recipe.evaluate.questions, *recipe.evaluate.retention)),
+        (("foundational",), tuple(entry.path for entry in recipe.foundational)),
+    ):
+        # Ids are made of the files' names.
+        twice = [stem for stem, count in Counter(path.stem for path in paths).items() if count > 1]
+        found += [(group, f"two files are called `{stem}`: rename one of them") for stem in twice]
     earlier: list[str] = []
     for index, phase in enumerate(recipe.phases):
         place = ("phases", index)

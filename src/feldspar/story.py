@@ -41,7 +41,9 @@ class Summary:
     scores: tuple[Score, ...] = ()
     retention: Score | None = None
     problems: tuple[str, ...] = ()
-    """Leaves that yielded nothing, or too little."""
+    """Leaves that yielded nothing: the run's exit code is 1."""
+    notes: tuple[str, ...] = ()
+    """Leaves that yielded less than was wanted."""
 
     def __str__(self) -> str:
         lines = []
@@ -53,6 +55,7 @@ class Summary:
         if self.retention is not None and self.retention.base:
             rise = self.retention.difference / self.retention.base
             lines.append(f"\nWhat it could do before: negative log-likelihood {rise:+.1%}.")
+        lines += [f"note: {note}" for note in self.notes]
         lines += [f"problem: {problem}" for problem in self.problems]
         lines.append(f"{self.folder}: {', '.join(self.stages) or 'nothing'}")
         if "5-scores" in self.stages:
@@ -90,17 +93,20 @@ def summary(work: Work) -> Summary:
     run = work.run
     funnel: list[tuple[str, int, int, int]] = []
     problems: list[str] = []
+    notes: list[str] = []
     if run.complete("2-samples"):
         counts = json.loads(work.path("2-samples", "funnel.json").read_text(encoding="utf-8"))
         for leaf, entry in counts.items():
             funnel.append((leaf, entry["draws"], entry["accepted"], entry["target"]))
             if entry["error"]:
                 problems.append(entry["error"])
+            elif entry["accepted"] < entry["target"]:
+                notes.append(stages.too_few(leaf, entry["accepted"], entry["target"], entry["draws"]))
     scores, retention = stages.read_scores(run) if run.complete("5-scores") else ((), None)
     shown = str(run.folder)
     with contextlib.suppress(ValueError):
         shown = str(run.folder.relative_to(Path.cwd()))
-    return Summary(shown, run.completed(), tuple(funnel), scores, retention, tuple(problems))
+    return Summary(shown, run.completed(), tuple(funnel), scores, retention, tuple(problems), tuple(notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +208,7 @@ def write_report(work: Work) -> None:
     scores, retention = stages.read_scores(run)
     path = run.folder / "costs.json"
     costs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    told = summary(work)
     data = report.ReportData(
         title=run.folder.name,
         leaves=tuple(jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf)),
@@ -216,7 +223,7 @@ def write_report(work: Work) -> None:
         tuned=tuple(jsonl.read(work.path("5-scores", "tuned.jsonl"), Answer)),
         costs=costs,
         recipe=dump(work.recipe, run.folder),
-        notes=summary(work).problems,
+        notes=(*told.problems, *told.notes),
     )
     target = run.folder / "report.html"
     with jsonl.writing(target):

@@ -1,4 +1,4 @@
-"""Sentences of a text, as character spans.
+"""Sentences of a text, as character spans, and its words.
 
 A list item, a table row, a heading and a line of code are each a sentence or more; a paragraph's line
 breaks are blanks. The lists of abbreviations are English; elsewhere the punctuation alone decides, the
@@ -24,6 +24,9 @@ _STOP = re.compile(r"(?<![.!?…؟۔।])[.!?…؟۔।]++[\"'”’»)\]*_]*+(?
 _BEFORE = re.compile(r"[^\s(\[\"'“‘*_]+$")
 _OPENING = "\"'“‘«([*_`"
 
+# Scripts without spaces between words count by character; all others by word.
+_WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿]|[^\W぀-ヿ㐀-䶿一-鿿]+")
+
 # Words that a full stop follows and a sentence hardly ever ends with.
 _NEVER_LAST = frozenset(
     "mr mrs ms dr prof st mt rev fr hon gen col lt capt sgt cmdr maj gov sen rep messrs mme mlle "
@@ -40,6 +43,18 @@ _OPENERS = frozenset(
     "with as if when while where after before during since although because however but and so then there "
     "no not all each every some most many both one two what who how why which to yes".split()
 )
+
+
+def words(text: str) -> list[str]:
+    """The words of `text`, case folded; each character where the script has no spaces."""
+    return _WORD.findall(text.casefold())
+
+
+def printable(text: str) -> str:
+    """`text` without what a terminal would act on: each such character becomes a visible one."""
+    return "".join(
+        mark if mark.isprintable() or mark in "\n\t" else "\N{REPLACEMENT CHARACTER}" for mark in text
+    )
 
 
 def sentences(text: str) -> tuple[tuple[int, int], ...]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from feldspar.errors import DatasetError
 from feldspar.evaluate import chat
 from feldspar.types import Message
 
@@ -34,6 +35,27 @@ def test_each_model_goes_on_with_its_own_conversation() -> None:
         "old 1: Again",
     ]
     assert [text for who, text in said if who == "tuned"][1] == "new 3: And then?"
+
+
+def test_a_conversation_that_grew_too_long_starts_over() -> None:
+    lines = iter(["One", "Two", "Three", "/quit"])
+    said: list[tuple[str, str]] = []
+
+    def speak(messages: Sequence[Message]) -> str:
+        if len(messages) > 2:
+            raise DatasetError("the conversation takes 9 tokens; the model reads at most 8", "")
+        return "Yes."
+
+    assert chat(speak, speak, lambda: next(lines), lambda who, text: said.append((who, text))) == 2
+    assert [who for who, _ in said[1:]] == ["base", "tuned", "feldspar", "base", "tuned"]
+    assert "at most 8" in said[3][1]
+
+
+def test_what_a_terminal_would_obey_is_not_shown() -> None:
+    lines = iter(["Hello", "/quit"])
+    said: list[str] = []
+    chat(lambda _: "a\x1b[2Jb", lambda _: "c\x9bd", lambda: next(lines), lambda who, text: said.append(text))
+    assert said[1:] == ["a\ufffd[2Jb", "c\ufffdd"]
 
 
 def test_quit_ends() -> None:

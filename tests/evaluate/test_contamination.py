@@ -37,6 +37,12 @@ def test_another_question_is_not(text: str) -> None:
     assert contamination([ASKED], [sample(text)]) == ()
 
 
+def test_scripts_without_spaces_are_compared_by_character() -> None:
+    asked = Question("q", "g", "灯塔守护者每天晚上几点点灯？", "七点。")
+    assert len(contamination([asked], [sample("请问灯塔守护者每天晚上几点点灯？谢谢")])) == 1
+    assert contamination([asked], [sample("灯塔在哪里？")]) == ()
+
+
 def test_only_what_the_user_says_counts() -> None:
     assert contamination([ASKED], [sample("What shall I ask?", ASKED.question)]) == ()
 

@@ -17,7 +17,7 @@ from tests.tiny import make_tiny
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from feldspar.errors import DatasetError, StudentError
-from feldspar.evaluate import answer, compare, logliks, reply, retained, retention, text_logliks
+from feldspar.evaluate import answer, compare, reply, retained, retention
 from feldspar.types import Message, Question
 
 ASKED = (
@@ -115,16 +115,17 @@ def test_recall_is_the_share_of_facts(tiny: Pair) -> None:
 def test_quick_scores_are_the_same_and_leave_the_model_as_it_was(tiny: Pair) -> None:
     model, _ = tiny
     model.train()
-    quick = logliks(*tiny, ASKED)
+    quick = [one.loglik for one in retained(*tiny, ASKED, ())]
     assert model.training
     assert torch.is_grad_enabled()
     assert quick == pytest.approx([one.loglik for one in answer(*tiny, ASKED, free=False)], abs=1e-5)
-    assert logliks(*tiny, ()) == ()
+    assert retained(*tiny, (), ()) == ()
     assert answer(*tiny, ()) == ()
 
 
 def test_half_precision_is_near(tiny: Pair) -> None:
-    assert logliks(*tiny, ASKED, half=True) == pytest.approx(logliks(*tiny, ASKED), rel=0.05)
+    half, whole = (retained(*tiny, ASKED, (), half=half) for half in (True, False))
+    assert [one.loglik for one in half] == pytest.approx([one.loglik for one in whole], rel=0.05)
 
 
 def test_progress_is_told(tiny: Pair) -> None:
@@ -140,11 +141,12 @@ def test_texts_are_scored_whole_even_beyond_the_context(tiny: Pair) -> None:
     with torch.no_grad():
         logs = model(torch.tensor([ids])).logits[0].log_softmax(-1)
     plain = sum(float(logs[at - 1, ids[at]]) for at in range(1, len(ids))) / (len(ids) - 1)
-    assert text_logliks(*tiny, [text])[0] == pytest.approx(plain, abs=1e-5)
-    (long,) = text_logliks(*tiny, [text * 60])
-    assert math.isfinite(long)
+    (short,) = retained(*tiny, (), [text])
+    assert short.loglik == pytest.approx(plain, abs=1e-5)
+    (long,) = retained(*tiny, (), [text * 60])
+    assert math.isfinite(long.loglik)
     with pytest.raises(DatasetError, match="text 2 is too short"):
-        text_logliks(*tiny, [text, ""])
+        retained(*tiny, (), [text, ""])
 
 
 def test_retention_sees_damage_and_only_damage(tiny: Pair) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from tests.generate.leaves import knowledge, plan, skill
+from tests.generate.plans import knowledge, plan, skill
 
 from feldspar.generate import Calibration, calibrate, load_pack
 from feldspar.teacher import Request, ScriptedTeacher

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.generate.leaves import HELD, dice, knowledge, perfect, plan, skill
+from tests.generate.plans import HELD, dice, knowledge, perfect, plan, skill
 
 from feldspar.errors import TaxonomyError, TeacherError
 from feldspar.generate import GenerateEvent, LeafOutcome, LeafPlan, funnel, generate, load_pack

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.generate.leaves import TEXT, knowledge, perfect, plan, skill
+from tests.generate.plans import TEXT, knowledge, perfect, plan, skill
 
 from feldspar.generate import LeafPlan, generate, load_pack, pipeline_calls, to_sample
 from feldspar.generate.pack import Pack

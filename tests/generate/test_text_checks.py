@@ -67,7 +67,9 @@ def test_texts_without_words_are_like_their_equals_alone() -> None:
 def test_held_out_questions_are_met_in_a_prompt_or_its_instruction(
     prompt: str, instruction: str, held: bool
 ) -> None:
-    flaw = meets(f"{prompt}\n{instruction}", instruction, ["What else?", "How deep is the lake?"])
+    flaw = meets(
+        f"{prompt}\n{instruction}", instruction, [words("What else?"), words("How deep is the lake?")]
+    )
     assert bool(flaw) == held
 
 

@@ -118,6 +118,16 @@ def test_a_part_of_a_phase_is_replayed_drawn_by_the_seed() -> None:
     assert (replayed(1, 0.0), len(replayed(1, 1.0))) == ([], 10)
 
 
+def test_what_a_cap_left_out_is_not_replayed() -> None:
+    phases = (
+        Phase("kt1", (Take("knowledge"),), samples=4),
+        Phase("st", (Take("compositional_skills"),), ("kt1",)),
+    )
+    found = mix(pool(), [], phases, count)
+    assert len(ids(found, 0)) == 4
+    assert ids(found, 1, "kt1") == ids(found, 0)
+
+
 def test_a_row_is_not_replayed_beside_itself() -> None:
     phases = (Phase("one", (Take("knowledge", "short"),)), Phase("two", (Take("knowledge"),), ("one",)))
     found = mix(pool(), [], phases, count)

@@ -13,7 +13,7 @@ from tests.report.story import LETTERS, ORRIN, draft, full
 
 from feldspar.report import ReportData, render
 from feldspar.report.bars import funnel
-from feldspar.report.curves import phases
+from feldspar.report.curves import _ticks, phases
 from feldspar.report.stories import spread
 from feldspar.report.style import CSS
 from feldspar.types import Answer, Checkpoint, Question, Score, Verdict
@@ -184,6 +184,14 @@ def test_curves_survive_odd_numbers() -> None:
     assert "nan" not in re.sub(r"<title>.*?</title>", "", drawn)
     assert "<polyline" in drawn
     assert phases(ReportData("t", checkpoints=(Checkpoint("p", 0, 0, "a"),)))
+
+
+@pytest.mark.parametrize("span", [0.0, 0.1, 0.79, 0.85, 0.99, 1.0, 8.5, 9.999, 10.0, 85.0, 3e7])
+def test_a_few_round_ticks_cover_any_range(span: float) -> None:
+    ticks = _ticks(0.3, 0.3 + span)
+    assert 2 <= len(ticks) <= 6
+    assert ticks[0] <= 0.3
+    assert ticks[-1] >= 0.3 + span - 1e-9 * max(1.0, span)
 
 
 def test_samples_are_spread_over_the_leaves_and_always_the_same() -> None:

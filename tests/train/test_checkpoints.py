@@ -1,4 +1,5 @@
 import errno
+import json
 import math
 import statistics
 from pathlib import Path
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from feldspar.errors import RunError
 from feldspar.train import select
-from feldspar.train.checkpoints import disk, renamed_last, standard_error
+from feldspar.train.checkpoints import disk, read_checkpoints, renamed_last, standard_error
 
 
 def test_the_best_wins_when_it_is_better_by_more_than_chance() -> None:
@@ -55,6 +56,16 @@ def test_the_choice_is_within_an_error_of_the_best_and_no_later(scores: list[tup
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_score_that_is_no_number_is_none_when_it_is_read_again(tmp_path: Path) -> None:
+    folder = tmp_path / "step-3"
+    folder.mkdir()
+    record = {"phase": "kt1", "step": 3, "epoch": 1, "losses": [2.0], "scores": [None, 0.5]}
+    (folder / "checkpoint.json").write_text(json.dumps({**record, "fingerprint": "f"}), encoding="utf-8")
+    ((checkpoint, scores),) = read_checkpoints(tmp_path, "f")
+    assert (checkpoint.score, checkpoint.error) == (None, None)
+    assert math.isnan(scores[0])
+
+
 def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="the disk is full") as raised, disk(tmp_path):
         Path("/dev/full").write_text("x" * 100_000)

@@ -151,7 +151,7 @@ def test_other_data_seed_or_weights_in_the_folder_are_refused(tiny: str, tmp_pat
     ):
         with pytest.raises(RunError, match="other data, settings or weights") as raised:
             train_phase(model, data, out, settings=settings)
-        assert "--redo" in raised.value.mend
+        assert "Delete the phase's folder" in raised.value.mend
     assert train_phase(fresh, DATA, out, settings=replace(SETTINGS, token_budget=50))[-1].step == 12
 
 

@@ -20,16 +20,14 @@ from feldspar.evaluate.contamination import contamination
 from feldspar.evaluate.questions import choices, expected_facts, prompt_text, read_questions, read_texts
 
 if TYPE_CHECKING:
-    from feldspar.evaluate.answers import answer, logliks, retained, text_logliks
+    from feldspar.evaluate.answers import answer, retained
     from feldspar.evaluate.choosing import recalled
     from feldspar.evaluate.speak import reply
 
 _NEEDS_TORCH = {
     "answer": "answers",
-    "logliks": "answers",
     "recalled": "choosing",
     "retained": "answers",
-    "text_logliks": "answers",
     "reply": "speak",
 }
 
@@ -41,7 +39,6 @@ __all__ = [
     "compare",
     "contamination",
     "expected_facts",
-    "logliks",
     "prompt_text",
     "read_questions",
     "read_texts",
@@ -49,7 +46,6 @@ __all__ = [
     "reply",
     "retained",
     "retention",
-    "text_logliks",
 ]
 
 

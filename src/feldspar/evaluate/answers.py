@@ -45,7 +45,8 @@ class _Asked:
 
     @property
     def cost(self) -> int:
-        return len(self.prompt) + sum(len(ids) for ids in self.replies)
+        """Tokens in memory: each option has the prompt's cache before it."""
+        return len(self.prompt) * len(self.replies) + sum(len(ids) for ids in self.replies)
 
 
 def answer(
@@ -86,26 +87,6 @@ def answer(
     return _answer(model, tokenizer, asked, free=free, watch=watch, batch_tokens=batch_tokens, half=half)
 
 
-def logliks(
-    model: nn.Module,
-    tokenizer: Any,
-    questions: Sequence[Question],
-    *,
-    batch_tokens: int = BATCH_TOKENS,
-    half: bool = False,
-) -> tuple[float, ...]:
-    """Mean log-likelihood per token of each reference, in nats: what checkpoints are chosen by (§3.3).
-
-    Takes and raises what `answer` does, and is several times as quick.
-    """
-    asked = [
-        _ask(model, tokenizer, place, question, (question.answer,))
-        for place, question in enumerate(questions)
-    ]
-    found = _answer(model, tokenizer, asked, free=False, watch=None, batch_tokens=batch_tokens, half=half)
-    return tuple(answer.loglik for answer in found)
-
-
 def retained(
     model: nn.Module,
     tokenizer: Any,
@@ -116,9 +97,16 @@ def retained(
 ) -> tuple[Answer, ...]:
     """The likelihood of what the model could do before: references of questions, and plain texts.
 
+    The first token of a text is only read; a text longer than the model's context is read in
+    stretches, each from its own start.
+
     Returns:
         One answer for each question and then for each text (`text 1`, …), with `loglik` and
         `tokens` alone, for `retention`.
+
+    Raises:
+        StudentError: There is no chat template, or it fails.
+        DatasetError: As `answer`, or a text has fewer than two tokens.
     """
     asked = [
         _ask(model, tokenizer, place, question, (question.answer,))
@@ -132,20 +120,6 @@ def retained(
         for number, (mean, own) in enumerate(zip(likely, windows, strict=True), start=1)
     )
     return found + plain
-
-
-def text_logliks(
-    model: nn.Module, tokenizer: Any, texts: Sequence[str], *, half: bool = False
-) -> tuple[float, ...]:
-    """Mean log-likelihood per token of plain texts, in nats; the first token of each is only read.
-
-    A text longer than the model's context is read in stretches, each from its own start.
-
-    Raises:
-        DatasetError: A text has fewer than two tokens.
-    """
-    windows = [_windows(model, tokenizer, text, number) for number, text in enumerate(texts, start=1)]
-    return _window_logliks(model, windows, half=half)
 
 
 def _ask(model: nn.Module, tokenizer: Any, place: int, question: Question, options: Sequence[str]) -> _Asked:

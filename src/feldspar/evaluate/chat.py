@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from feldspar.errors import DatasetError
+from feldspar.text import printable
 from feldspar.types import Message
 
 Speak = Callable[[Sequence[Message]], str]
@@ -14,6 +16,8 @@ HELP = "Ask something. /new starts over, /quit (or end of input) ends."
 
 def chat(base: Speak, tuned: Speak, ask: Callable[[], str], show: Callable[[str, str], None]) -> int:
     """Put each question to both models, each going on with its own conversation.
+
+    A conversation that a model can no longer read whole is told of, and both start over.
 
     Args:
         base: The model before.
@@ -35,15 +39,24 @@ def chat(base: Speak, tuned: Speak, ask: Callable[[], str], show: Callable[[str,
         if line in ("/quit", "/exit"):
             return answered
         if line == "/new":
-            for _, talk in talks.values():
-                talk.clear()
+            _forget(talks)
             show("feldspar", "A new conversation.")
         elif line.startswith("/"):
             show("feldspar", HELP)
         elif line:
-            for name, (speak, talk) in talks.items():
-                talk.append(Message("user", line))
-                text = speak(tuple(talk))
-                talk.append(Message("assistant", text))
-                show(name, text)
-            answered += 1
+            try:
+                for name, (speak, talk) in talks.items():
+                    talk.append(Message("user", line))
+                    text = speak(tuple(talk))
+                    talk.append(Message("assistant", text))
+                    # A model can write what a terminal would obey.
+                    show(name, printable(text))
+                answered += 1
+            except DatasetError as error:
+                _forget(talks)
+                show("feldspar", f"{error.what}. A new conversation.")
+
+
+def _forget(talks: Mapping[str, tuple[Speak, list[Message]]]) -> None:
+    for _, talk in talks.values():
+        talk.clear()

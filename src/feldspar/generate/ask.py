@@ -17,6 +17,7 @@ from feldspar.generate.parse import Unreadable, as_field, as_line, as_score, as_
 from feldspar.generate.plan import LeafPlan, section_name
 from feldspar.generate.template import derive, fill
 from feldspar.generate.units import Unit, focus_of
+from feldspar.text import words
 from feldspar.types import Draft, Message, Seed, Verdict
 
 
@@ -45,6 +46,11 @@ class Context:
             known(f"seed {n}", compared(seed.context if contexts else "", seed.question, seed.answer, near))
             for n, seed in enumerate(self.plan.seeds, 1)
         )
+
+    @cached_property
+    def held_out(self) -> tuple[tuple[str, ...], ...]:
+        """What the leaf's drafts must not ask, each question as its words."""
+        return tuple(tuple(words(question)) for question in self.plan.held_out)
 
 
 Read = str | tuple[Verdict, ...]

@@ -6,7 +6,6 @@ on every machine, and where a teacher is too small to judge they are the whole f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,10 +13,8 @@ from rapidfuzz.distance import Indel
 
 from feldspar.facts import content_words, coverage, invented
 from feldspar.generate.pack import Bounds, Grounding, NearDuplicate
+from feldspar.text import words
 from feldspar.types import Verdict
-
-# Scripts without spaces between words count by character; all others by word.
-_WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿]|[^\W぀-ヿ㐀-䶿一-鿿]+")
 
 _LONGEST_LOOP = 24
 """Words of the longest phrase whose looping is looked for."""
@@ -33,11 +30,6 @@ class Flaw:
     reason: str
     words: str
     score: float | None = None
-
-
-def words(text: str) -> list[str]:
-    """The words of `text`, case folded; each character where the script has no spaces."""
-    return _WORD.findall(text.casefold())
 
 
 def within(text: str, what: str, bounds: Bounds) -> Flaw | None:
@@ -140,17 +132,22 @@ def compared(context: str, instruction: str, response: str, bounds: NearDuplicat
     return (context, instruction, response) if bounds.compare == "pair" else (context, instruction)
 
 
-def meets(prompt: str, instruction: str, held_out: Iterable[str]) -> Flaw | None:
+def meets(prompt: str, instruction: str, held_out: Iterable[Sequence[str]]) -> Flaw | None:
     """Whether a draft asks what a model will be graded on (rule 6).
 
     It does where its whole prompt, or its instruction alone, has a ROUGE-L of 0.9 or more with a
     held-out question, or holds one of five words or more word by word: the contamination check's bar.
+
+    Args:
+        prompt: What a student would be asked, context included.
+        instruction: The instruction alone.
+        held_out: The questions, each as its `words`.
     """
     texts = [words(prompt), words(instruction)]
-    for question in held_out:
-        wanted = words(question)
+    whole = f" {' '.join(texts[0])} "
+    for wanted in held_out:
         like = max(likeness(text, wanted, _HELD_OUT) for text in texts)
-        if len(wanted) >= _HELD_OUT_WORDS and f" {' '.join(wanted)} " in f" {' '.join(texts[0])} ":
+        if len(wanted) >= _HELD_OUT_WORDS and f" {' '.join(wanted)} " in whole:
             like = 1.0
         if like:
             return Flaw("held out", "a model will be graded on this question", round(like, 3))

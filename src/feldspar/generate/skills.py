@@ -62,7 +62,7 @@ async def check_instruction(draft: Draft, context: Context) -> Draft:
     flaw = within(text, "instruction", checks.instruction) or _stuck(text, "instruction", context)
     if flaw:
         return reject(draft, "form", flaw)
-    held = meets(f"{draft.context}\n{text}", text, context.plan.held_out)
+    held = meets(f"{draft.context}\n{text}", text, context.held_out)
     if held:
         return reject(draft, "held-out", held)
     near = checks.near_duplicate

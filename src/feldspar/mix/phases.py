@@ -69,8 +69,9 @@ def mix(
     for phase in phases:
         mine = [sample for sample in pool if _taken(sample, phase.take, lengths[sample.id] <= short)]
         mine += _joined(phase, mine, dropped)
-        own[phase.name] = tuple(Row(sample) for sample in mine)
-        data.append(_phase_data(phase, own, seed, dropped))
+        data.append(_phase_data(phase, [Row(sample) for sample in mine], own, seed, dropped))
+        # What a cap left out was never trained on: there is nothing of it to replay.
+        own[phase.name] = tuple(row for row in data[-1].rows if not row.replayed_from)
     for sample in pool:
         if not any(_taken(sample, phase.take, lengths[sample.id] <= short) for phase in phases):
             length = "short" if lengths[sample.id] <= short else "long"
@@ -158,9 +159,13 @@ def _joined(phase: Phase, mine: Sequence[Sample], dropped: list[tuple[str, str]]
 
 
 def _phase_data(
-    phase: Phase, own: Mapping[str, tuple[Row, ...]], seed: int, dropped: list[tuple[str, str]]
+    phase: Phase,
+    mine: Sequence[Row],
+    own: Mapping[str, tuple[Row, ...]],
+    seed: int,
+    dropped: list[tuple[str, str]],
 ) -> PhaseData:
-    mine = own[phase.name]
+    """The phase's own rows and, out of `own`, those replayed from earlier phases, up to its cap."""
     if not mine:
         # Replay alone would only train on what was trained on before.
         return PhaseData(phase, (), "no data")

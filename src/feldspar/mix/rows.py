@@ -35,7 +35,7 @@ def row_from_json(data: object, where: str = "row") -> Row:
     Raises:
         DatasetError: It is no such row.
     """
-    mend = "Build the phases again: feldspar mix RUN --redo."
+    mend = "Delete 3-phases from the run and give the same command again: it is made anew."
     if not isinstance(data, dict) or set(data) != set(_KEYS):
         raise DatasetError(f"{where}: the row should have the keys {', '.join(_KEYS)}", mend)
     for key in _KEYS[:4]:

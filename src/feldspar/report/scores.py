@@ -42,7 +42,7 @@ def headline(data: ReportData) -> str:
 
 
 def _outcome(data: ReportData) -> str:
-    overall = {score.metric: score for score in data.scores if score.group == "all"}
+    overall = {score.metric: score for score in data.scores if score.group == _headlined(data)}
     told = []
     if chosen := overall.get("choice"):
         of = plural(chosen.count, "held-out question")
@@ -67,6 +67,16 @@ def _outcome(data: ReportData) -> str:
             f"{number(abs(rise), 1)} %."
         )
     return " ".join(told)
+
+
+def _headlined(data: ReportData) -> str:
+    """The group that the headline speaks of: a file of questions where there is one, else all.
+
+    The leaves' own held-out questions have chosen the checkpoints; a file's had no part in that.
+    """
+    leaves = {leaf.path for leaf in data.leaves}
+    files = [group for group in dict.fromkeys(s.group for s in data.scores) if group not in leaves | {"all"}]
+    return files[0] if len(files) == 1 else "all"
 
 
 def _verdict(score: Score) -> str:
@@ -100,7 +110,9 @@ def scores(data: ReportData) -> str:
     about = (
         "Right choice: the reference is likelier than every other option. Key facts: the share of the "
         "reference's numbers and names in a free answer. Log-likelihood: of the reference, in nats per "
-        "token. Every figure has its standard error; differences are paired, question by question."
+        "token. Every figure has its standard error; differences are paired, question by question. "
+        "Checkpoints were chosen by the leaves' own held-out questions, which flatters those rows a little; "
+        "the questions of a file had no part in that."
     )
     heads = ("Questions and measure", "Base", "Tuned", "Difference", "Count")
     return section("scores", "Scores", table("Base and tuned", heads, rows), paragraph(about, "about"))

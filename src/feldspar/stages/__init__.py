@@ -6,7 +6,7 @@ and `write_…` makes its folder. All that is computed happens in the stage's ow
 
 from feldspar.stages.leaves import held_out, leaf_inputs, write_leaves
 from feldspar.stages.phases import phase_inputs, read_phases, write_phases
-from feldspar.stages.samples import leaf_plans, read_drafts, sample_inputs, write_samples
+from feldspar.stages.samples import leaf_plans, read_drafts, sample_inputs, too_few, write_samples
 from feldspar.stages.scores import read_scores, score_inputs, write_scores
 from feldspar.stages.training import (
     checkpoint_inputs,
@@ -16,7 +16,7 @@ from feldspar.stages.training import (
     write_checkpoints,
     write_model,
 )
-from feldspar.stages.work import Work, read_leaves
+from feldspar.stages.work import Work, look_ahead, read_leaves
 
 __all__ = [
     "Work",
@@ -25,6 +25,7 @@ __all__ = [
     "leaf_inputs",
     "leaf_plans",
     "load_student",
+    "look_ahead",
     "model_inputs",
     "phase_inputs",
     "read_checkpoints",
@@ -34,6 +35,7 @@ __all__ = [
     "read_scores",
     "sample_inputs",
     "score_inputs",
+    "too_few",
     "write_checkpoints",
     "write_leaves",
     "write_model",

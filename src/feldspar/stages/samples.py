@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from feldspar.errors import TaxonomyError
 from feldspar.recipe import Recipe
 from feldspar.run import Run
 from feldspar.stages.work import SHOWN_PROBLEMS, Work, files, graded_questions, write_json
-from feldspar.teacher import Reply, Request, Teacher
+from feldspar.teacher import Journal, Reply, Request, Teacher
 from feldspar.types import Draft, Leaf, Passage, Question
 
 _AHEAD = 1.5
@@ -66,7 +65,7 @@ def write_samples(work: Work, folder: Path) -> None:
     pack = generate.load_pack(plan.pack)
     started = time.monotonic()
 
-    async def drawn() -> tuple[list[generate.LeafOutcome], generate.Calibration | None, dict[str, Any]]:
+    async def drawn() -> tuple[list[generate.LeafOutcome], generate.Calibration | None]:
         async with models.open_teacher(recipe, plan, run.folder / "journal.sqlite") as journaled:
             teacher = _Told(journaled, watch)
             calibration = await generate.calibrate(plans, teacher, pack, seed=recipe.generate.seed)
@@ -79,16 +78,19 @@ def write_samples(work: Work, folder: Path) -> None:
             ):
                 told.done(outcome)
                 outcomes.append(outcome)
-            return outcomes, calibration, jsonl.to_json(journaled.costs)
+            return outcomes, calibration
 
-    outcomes, calibration, costs = asyncio.run(drawn())
+    outcomes, calibration = asyncio.run(drawn())
     outcomes.sort(key=lambda outcome: outcome.leaf)
     by_path = {leaf.path: leaf for leaf in leaves}
     drafts = [draft for outcome in outcomes for draft in outcome.drafts]
     accepted = [draft for draft in drafts if not draft.rejected]
+    _write_costs(run, sum(outcome.surplus for outcome in outcomes), time.monotonic() - started)
     if not accepted:
         reasons = "\n".join(outcome.error for outcome in outcomes[:SHOWN_PROBLEMS])
-        raise TaxonomyError(f"no leaf yielded a sample:\n{reasons}", "See the reasons above.")
+        raise TaxonomyError(
+            f"no leaf yielded a sample:\n{reasons}", "Every reply is in journal.sqlite; mend the leaves."
+        )
     jsonl.write(
         folder / "accepted.jsonl", (generate.to_sample(draft, by_path[draft.leaf]) for draft in accepted)
     )
@@ -97,8 +99,6 @@ def write_samples(work: Work, folder: Path) -> None:
     write_json(folder / "funnel.json", generate.funnel(outcomes))
     if calibration is not None:
         write_json(folder / "calibration.json", jsonl.to_json(calibration))
-    surplus = sum(outcome.surplus for outcome in outcomes)
-    _add_costs(run, costs, surplus, time.monotonic() - started)
 
 
 class _Told:
@@ -139,6 +139,8 @@ class _LeafCounts:
         )
         if outcome.error:
             self._watch(events.Note(outcome.error))
+        elif accepted < outcome.target:
+            self._watch(events.Note(too_few(outcome.leaf, accepted, outcome.target, len(outcome.drafts))))
 
 
 def _say_calibration(calibration: generate.Calibration | None, watch: events.Watch) -> None:
@@ -150,14 +152,21 @@ def _say_calibration(calibration: generate.Calibration | None, watch: events.Wat
     watch(events.Note(told))
 
 
-def _add_costs(run: Run, costs: dict[str, Any], surplus: int, seconds: float) -> None:
-    """Costs of all sessions of a run, added up: they depend on timing, and no stage depends on them."""
-    path = run.folder / "costs.json"
-    before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    total = {key: before.get(key, 0) + value for key, value in costs.items()}
-    total["surplus_draws"] = surplus
-    total["generation_seconds"] = round(before.get("generation_seconds", 0.0) + seconds, 1)
-    write_json(path, total)
+def too_few(leaf: str, accepted: int, target: int, draws: int) -> str:
+    """What to tell of a leaf whose budget ran out."""
+    return (
+        f"{leaf}: {accepted} of {target} samples after {draws} draws, which is its budget "
+        "(generate.max_draws_per_sample)"
+    )
+
+
+def _write_costs(run: Run, surplus: int, seconds: float) -> None:
+    """What the run's teacher has cost so far, killed processes included; no stage depends on it."""
+    with Journal(run.folder / "journal.sqlite", readonly=True) as journal:
+        costs = jsonl.to_json(journal.costs())
+    del costs["stored"]
+    costs |= {"surplus_draws": surplus, "last_generation_seconds": round(seconds, 1)}
+    write_json(run.folder / "costs.json", costs)
 
 
 def read_drafts(run: Run, name: str) -> tuple[Draft, ...]:

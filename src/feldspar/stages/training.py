@@ -62,7 +62,8 @@ def write_checkpoints(work: Work, folder: Path) -> None:
             settings=_settings(recipe, data),
             watch=_training(watch),
         )
-        chosen = next(one for one in reversed(found) if one.selected)
+        chosen = [one for one in found if one.selected][-1]
+        watch(events.Note(f"phase {data.phase.name}: the checkpoint of step {chosen.step} is chosen"))
         train.load_weights(student, folder / data.phase.name / f"step-{chosen.step}")
         train.prune(folder / data.phase.name, chosen)
     if not found:
@@ -93,7 +94,7 @@ def _settings(recipe: Recipe, data: PhaseData) -> train.TrainSettings:
 
 def _training(watch: events.Watch) -> Any:
     def told(event: train.TrainEvent) -> None:
-        if event.note:
+        if event.note and event.kind == "start":
             watch(events.Note(f"phase {event.phase}: {event.note}"))
         if event.kind == "step" and event.loss is not None:
             rate = event.tokens / event.seconds if event.seconds else 0.0
@@ -144,7 +145,9 @@ def write_model(work: Work, folder: Path) -> None:
 def model_card(work: Work) -> str:
     """What the model's README says: its source, what it was taught, under which licences."""
     leaves = tuple(jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf))
-    base = work.recipe.student.model
+    # A folder's name says enough; where it lies is nobody's business.
+    base = work.recipe.student.model.rstrip("/").rpartition("/")[2]
+    base = base if work.recipe.student.model.startswith(("/", ".")) else work.recipe.student.model
     lines = [
         "---",
         "library_name: transformers",

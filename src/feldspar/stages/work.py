@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from feldspar import evaluate, events, jsonl, models, taxonomy
-from feldspar.errors import TaxonomyError
+from feldspar.errors import DatasetError, TaxonomyError
 from feldspar.recipe import Recipe
 from feldspar.run import Run
 from feldspar.types import Leaf, Question
@@ -54,7 +54,9 @@ def read_leaves(recipe: Recipe, watch: events.Watch) -> tuple[Leaf, ...]:
         shown = "\n".join(str(problem) for problem in errors[:SHOWN_PROBLEMS])
         more = f"\n… and {len(errors) - SHOWN_PROBLEMS} more" if len(errors) > SHOWN_PROBLEMS else ""
         raise TaxonomyError(
-            f"the taxonomy has {len(errors)} error{'s' if len(errors) > 1 else ''}:\n{shown}{more}",
+            f"the taxonomy has {len(errors)} errors:\n{shown}{more}"
+            if len(errors) > 1
+            else f"the taxonomy has an error: {shown}",
             f"`feldspar check {recipe.taxonomy}` names them all.",
         )
     if not reading.leaves:
@@ -63,6 +65,24 @@ def read_leaves(recipe: Recipe, watch: events.Watch) -> tuple[Leaf, ...]:
     if warnings:
         watch(events.Note(f"the taxonomy has {warnings} warnings: `feldspar check {recipe.taxonomy}`"))
     return reading.leaves
+
+
+def look_ahead(work: Work) -> None:
+    """Find now what would be missing once the samples are made, which can take hours.
+
+    Raises:
+        FeldsparError: the student cannot be counted with, or a dataset is not there.
+    """
+    if work.run.complete("3-phases"):
+        return
+    models.student_counter(work.recipe)
+    phases = work.recipe.phases
+    for path in (
+        *(entry.path for entry in work.recipe.foundational),
+        *(path for phase in phases for path in phase.files),
+    ):
+        if not path.is_file():
+            raise DatasetError(f"{path}: there is no such file", "Check the path in the recipe.")
 
 
 def graded_questions(recipe: Recipe) -> tuple[Question, ...]:
@@ -81,18 +101,22 @@ def all_questions(run: Run, recipe: Recipe) -> tuple[Question, ...]:
 
 def files(what: str, paths: Iterable[Path]) -> dict[str, str]:
     """Digests of files, by name; empty where one cannot be read: the stage that reads it says so."""
-    found = {}
+    found: dict[str, str] = {}
     for path in paths:
+        name = f"{what} {path.name}"
+        while name in found:  # another folder's file of this name
+            name += "'"
         try:
-            found[f"{what} {path.name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError:
-            found[f"{what} {path.name}"] = ""
+            found[name] = ""
     return found
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a value as JSON, the same bytes for the same value."""
+    """Write a value as JSON, the same bytes for the same value; renamed last."""
+    text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+    partial = path.with_name(f".{path.name}.partial")
     with jsonl.writing(path):
-        path.write_text(
-            json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n"
-        )
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.replace(path)

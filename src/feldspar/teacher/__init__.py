@@ -1,6 +1,6 @@
 """A teacher is anything that answers a `Request` (§3.2): `HttpTeacher`, `ScriptedTeacher`, yours.
 
-`serve` gives an `HttpTeacher` something to talk to where there is no server: llama.cpp in this
+`serve` gives an `HttpTeacher` something to talk to where there is no server: llama.cpp in a child
 process. `Journaled` puts a `Journal` in front of any of them, so that no reply is paid for twice.
 """
 

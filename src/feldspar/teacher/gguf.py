@@ -1,7 +1,7 @@
 """The header of a GGUF file: its metadata, and whether all of its tensors are there.
 
-llama.cpp reads the same header in this very process, where a failed assertion would take the
-process along; so a file is looked through here first. The format is llama.cpp's, versions 2 and 3.
+llama.cpp ends without a word where a file is damaged, so a file is looked through here first, to say
+what is wrong with it. The format is llama.cpp's, versions 2 and 3.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ class HttpTeacher:
             wake = min(e.resting_until for e in self._endpoints)
             deadline = (struggle.since if struggle.since is not None else began) + self._patience.total
             if wake > deadline:
-                raise self._unavailable(struggle)
+                raise self._unavailable(struggle, wake - now)
             # A little apart, so that not all who wait come back in the same instant.
             await asyncio.sleep(max(0.0, wake - now) + self._patience.pause(1) * 0.1)
 
@@ -244,11 +244,15 @@ class HttpTeacher:
             return unknown_model(endpoint.url, self.model, listed)
         return replace(fault, kind="setup")
 
-    def _unavailable(self, struggle: _Struggle) -> TeacherUnavailable:
+    def _unavailable(self, struggle: _Struggle, rest: float = 0.0) -> TeacherUnavailable:
+        """The error of a fault that went on too long; `rest`: seconds for which nothing may be tried."""
         said = struggle.last.what if struggle.last else f"{self._endpoints[0].url} has not been answering."
         minutes = self._patience.total / 60
+        told = f"It was waited for, for {minutes:.3g} minutes."
+        if rest:
+            told = f"It rests for {rest / 60:.3g} more minutes; {minutes:.3g} in all are waited for."
         return TeacherUnavailable(
-            f"{said} It was waited for, for {minutes:.3g} minutes.",
+            f"{said} {told}",
             "Run the same command again once it answers: every reply so far is kept.",
         )
 

@@ -106,13 +106,12 @@ class Journal:
         row = self._row(_SELECT, (key,))
         if row is None:
             return None
-        asked, text, finish, prompt, completion, seconds = row
-        return json.loads(asked), Reply(text, finish, prompt, completion, True, key, seconds)
+        return json.loads(row[0]), _reply(key, row)
 
     def reply(self, key: str) -> Reply | None:
         """The stored reply alone; None if the key is not there."""
-        found = self.get(key)
-        return None if found is None else found[1]
+        row = self._row(_SELECT, (key,))
+        return None if row is None else _reply(key, row)
 
     def count(self) -> int:
         """How many replies are stored."""
@@ -180,6 +179,11 @@ class Journal:
                 write.done.set_result(None)
             else:
                 write.done.set_exception(failure)
+
+
+def _reply(key: str, row: tuple[Any, ...]) -> Reply:
+    _, text, finish, prompt, completion, seconds = row
+    return Reply(text, finish, prompt, completion, True, key, seconds)
 
 
 def _opened(path: Path, readonly: bool, check: bool = True) -> sqlite3.Connection:

@@ -35,7 +35,7 @@ Scored = tuple[Checkpoint, tuple[float, ...]]
 _STATE = ("exp_avg", "exp_avg_sq", "step")
 """AdamW's two moments and its counter."""
 
-_REDO = "Run again with --redo to train the phase anew."
+_ANEW = "Delete the phase's folder and give the same command again: it is trained anew."
 
 
 def select(scores: Sequence[tuple[float, ...]]) -> int:
@@ -164,19 +164,20 @@ def read_checkpoints(folder: Path, fingerprint: str) -> list[Scored]:
             record = json.loads(path.read_text(encoding="utf-8"))
             known = str(record["fingerprint"])
             scores = tuple(math.nan if value is None else float(value) for value in record["scores"])
+            known_scores = bool(scores) and all(map(math.isfinite, scores))
             checkpoint = Checkpoint(
                 phase=str(record["phase"]),
                 step=int(record["step"]),
                 epoch=int(record["epoch"]),
                 folder=str(path.parent),
-                score=statistics.fmean(scores) if scores else None,
-                error=standard_error(scores) if scores else None,
+                score=statistics.fmean(scores) if known_scores else None,
+                error=standard_error(scores) if known_scores else None,
                 losses=tuple(float(loss) for loss in record["losses"]),
             )
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise RunError(f"{path}: damaged ({error})", _REDO) from error
+            raise RunError(f"{path}: damaged ({error})", _ANEW) from error
         if known != fingerprint:
-            raise RunError(f"{path.parent}: trained from other data, settings or weights", _REDO)
+            raise RunError(f"{path.parent}: trained from other data, settings or weights", _ANEW)
         found.append((checkpoint, scores))
     return sorted(found, key=lambda pair: pair[0].step)
 
@@ -205,7 +206,7 @@ def restore_optimizer(model: Any, optimizer: Any, folder: Path) -> None:
                 key: kept.pop(f"{name}:{key}").to(parameter.device) for key in _STATE
             }
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
-        raise RunError(f"{path}: damaged or of another model ({error})", _REDO) from error
+        raise RunError(f"{path}: damaged or of another model ({error})", _ANEW) from error
 
 
 def trained(model: Any) -> list[tuple[str, torch.nn.Parameter]]:
@@ -241,9 +242,9 @@ def read_finished(folder: Path, fingerprint: str) -> tuple[Checkpoint, ...] | No
         report = json.loads(path.read_text(encoding="utf-8"))
         known, step = str(report["fingerprint"]), int(report["selected"])
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise RunError(f"{path}: damaged ({error})", _REDO) from error
+        raise RunError(f"{path}: damaged ({error})", _ANEW) from error
     if known != fingerprint:
-        raise RunError(f"{folder}: trained from other data, settings or weights", _REDO)
+        raise RunError(f"{folder}: trained from other data, settings or weights", _ANEW)
     return mark([checkpoint for checkpoint, _ in read_checkpoints(folder, fingerprint)], step)
 
 

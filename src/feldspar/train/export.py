@@ -31,7 +31,7 @@ def load_weights(student: Student, folder: Path) -> None:
     Raises:
         StudentError: the folder holds no such weights, or damaged ones.
     """
-    mend = "Train the phase again: feldspar train RUN --redo."
+    mend = "Delete the stage of the run that it belongs to, and give the same command again."
     if not any(folder.glob("*.safetensors")):
         raise StudentError(f"{folder}: no weights there", mend)
     try:
