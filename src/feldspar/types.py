@@ -83,7 +83,8 @@ class Leaf:
     created_by: str = ""
     version: int = 1
     file: str = ""
-    """The file that was read, as it was found from where the command ran."""
+    """The file that was read, as it was found from where the command ran; in a run's folder, from the
+    taxonomy's."""
     digest: str = ""
     """SHA-256 of all that the leaf is made of, documents included."""
 

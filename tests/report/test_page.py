@@ -194,6 +194,12 @@ def test_a_few_round_ticks_cover_any_range(span: float) -> None:
     assert ticks[-1] >= 0.3 + span - 1e-9 * max(1.0, span)
 
 
+@pytest.mark.parametrize("span", [0.0, 0.3, 1.0, 1.6, 3.9, 7.9, 8.1, 9.99, 10.0, 2e-7])
+def test_every_range_of_losses_can_be_drawn(span: float) -> None:
+    checkpoint = Checkpoint("p", 2, 1, "a", None, None, True, (4.0 + span, 4.0))
+    assert "<polyline" in phases(ReportData("t", checkpoints=(checkpoint,)))
+
+
 def test_samples_are_spread_over_the_leaves_and_always_the_same() -> None:
     drafts = [draft(ORRIN, k) for k in range(1, 50)] + [draft(LETTERS, k) for k in range(1, 4)]
     chosen = spread(drafts, 20)
