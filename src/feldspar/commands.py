@@ -137,56 +137,35 @@ def _work(
     return Job(act, folder)
 
 
-@_verb("generate")
-def generate(
-    recipe: RecipeFile,
-    out: Out,
-    sets: Sets = None,
-    redo: Redo = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> Job:
-    return _work("generate", recipe, out, sets, redo, as_json, quiet)
+def _from_recipe(name: str) -> Callable[..., Job]:
+    """A verb that starts from a recipe."""
+
+    def verb(
+        recipe: RecipeFile,
+        out: Out,
+        sets: Sets = None,
+        redo: Redo = False,
+        as_json: Json = False,
+        quiet: Quiet = False,
+    ) -> Job:
+        return _work(name, recipe, out, sets, redo, as_json, quiet)
+
+    return verb
 
 
-@_verb("mix")
-def mix(
-    run: RunFolder, sets: Sets = None, redo: Redo = False, as_json: Json = False, quiet: Quiet = False
-) -> Job:
-    return _work("mix", run / "recipe.yaml", run, sets, redo, as_json, quiet)
+def _from_run(name: str) -> Callable[..., Job]:
+    """A verb that goes on with a run."""
+
+    def verb(
+        run: RunFolder, sets: Sets = None, redo: Redo = False, as_json: Json = False, quiet: Quiet = False
+    ) -> Job:
+        return _work(name, run / "recipe.yaml", run, sets, redo, as_json, quiet)
+
+    return verb
 
 
-@_verb("train")
-def train(
-    run: RunFolder, sets: Sets = None, redo: Redo = False, as_json: Json = False, quiet: Quiet = False
-) -> Job:
-    return _work("train", run / "recipe.yaml", run, sets, redo, as_json, quiet)
-
-
-@_verb("evaluate")
-def evaluate(
-    run: RunFolder, sets: Sets = None, redo: Redo = False, as_json: Json = False, quiet: Quiet = False
-) -> Job:
-    return _work("evaluate", run / "recipe.yaml", run, sets, redo, as_json, quiet)
-
-
-@_verb("report")
-def report(
-    run: RunFolder, sets: Sets = None, redo: Redo = False, as_json: Json = False, quiet: Quiet = False
-) -> Job:
-    return _work("report", run / "recipe.yaml", run, sets, redo, as_json, quiet)
-
-
-@_verb("run")
-def run_all(
-    recipe: RecipeFile,
-    out: Out,
-    sets: Sets = None,
-    redo: Redo = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> Job:
-    return _work("run", recipe, out, sets, redo, as_json, quiet)
+for _name in ("generate", "mix", "train", "evaluate", "report", "run"):
+    _verb(_name)((_from_recipe if _name in {"generate", "run"} else _from_run)(_name))
 
 
 @_verb("show")
