@@ -244,8 +244,8 @@ def chat(folder: Path) -> None:
     recipe = run.recipe
     if recipe is None:
         raise RunError(f"{folder} has no recipe.yaml", "`feldspar run RECIPE --out RUN` makes a run.")
-    base, tuned = stages.load_student(recipe), stages.load_student(recipe)
-    train.load_weights(tuned, run.path("model"))
+    print("Loading the base and the tuned model …", file=sys.stderr, flush=True)
+    base, tuned = stages.load_student(recipe), train.load_student(str(run.path("model")), "keep")
 
     def speaker(student: train.Student) -> evaluate.Speak:
         def speak(messages: Sequence[Message]) -> str:
