@@ -76,6 +76,15 @@ def test_the_same_requests_give_the_same_bytes_together_and_one_by_one(server: E
 
 
 @real
+@pytest.mark.slow
+def test_long_replies_do_not_depend_on_what_they_are_batched_with(server: EmbeddedServer) -> None:
+    asks = [ask(f"Tell a story of {n} birds on an island.", 100, n) for n in range(20)]
+    together = answers(server, asks, 8)
+    assert len(set(together)) == len(asks)
+    assert answers(server, asks[::-1], 3)[::-1] == together
+
+
+@real
 def test_a_schema_shapes_the_reply(server: EmbeddedServer) -> None:
     schema = schema_text({"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"]})
     (text,) = answers(server, [ask("One or two?", 24, schema=schema)], 1)

@@ -23,12 +23,14 @@ def parameters(gguf: str, alias: str, slots: int, context: int, threads: int) ->
     p.n_ctx = context * slots
     p.n_parallel = slots
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = threads
-    # Same request, same bytes, however it was batched and whatever was asked before it: the repacked
-    # weight kernels and a reused prompt cache each round differently by batch. Measured with 8
-    # slots: 24 of 24 equal with both off, 14 to 19 otherwise. Without this a run that was
-    # interrupted would not end in the same samples.
+    # Same request, same bytes, however it was batched and whatever was asked before it: repacked
+    # weight kernels, a reused prompt cache, a cache shared by the slots and flash attention each
+    # round differently by what else is in the batch (docs/experiments.md has the counts). Without
+    # this a run that was interrupted would not end in the same samples.
     p.no_extra_bufts = True
     p.cache_prompt = False
+    p.kv_unified = False
+    p.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     # The prompt cache may take 8 GiB of memory for what is switched off above.
     p.cache_ram_mib = 0
     p.cache_idle_slots = False
