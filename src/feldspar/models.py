@@ -17,8 +17,13 @@ from feldspar.errors import StudentError, TeacherError
 from feldspar.recipe import Recipe
 from feldspar.teacher import CountTokens, HttpTeacher, Journal, Journaled, Patience
 
-SLOTS = 8
-"""Requests that the embedded server works on at once: more gain nothing on a laptop's cores."""
+SLOTS = 1
+"""Requests that our own server works on at once. A reply's rounding depends on what it is batched with,
+so one at a time is what makes equal requests equal replies; on a laptop's cores, where most of the
+time goes into reading prompts, it costs little."""
+
+_WAITING = 2
+"""Requests in flight to our own server: the next one waits there while one is worked on."""
 
 _REMOTE_IN_FLIGHT = 64
 _OWN_PATIENCE = 60.0
@@ -63,7 +68,7 @@ def plan_teacher(recipe: Recipe) -> TeacherPlan:
     digest = teachers.digest(weights) if weights is not None else ""
     in_flight = settings.max_in_flight
     if in_flight == "auto":
-        in_flight = SLOTS if weights is not None else _REMOTE_IN_FLIGHT
+        in_flight = _WAITING if weights is not None else _REMOTE_IN_FLIGHT
     return TeacherPlan(
         model=teachers.EMBEDDED_MODEL if weights is not None else settings.model,
         weights=weights,
@@ -84,7 +89,7 @@ async def open_teacher(recipe: Recipe, plan: TeacherPlan, journal: Path) -> Asyn
             if plan.weights is not None:
                 context = recipe.generate.passage_tokens + _PROMPT_ROOM
                 # Loading takes seconds of native code; the event loop must go on meanwhile.
-                server = await asyncio.to_thread(teachers.serve, plan.weights, plan.in_flight, context)
+                server = await asyncio.to_thread(teachers.serve, plan.weights, SLOTS, context)
                 endpoints = (server.url,)
             http = HttpTeacher(
                 plan.model,

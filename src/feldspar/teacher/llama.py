@@ -23,10 +23,9 @@ def parameters(gguf: str, alias: str, slots: int, context: int, threads: int) ->
     p.n_ctx = context * slots
     p.n_parallel = slots
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = threads
-    # Same request, same bytes, however it was batched and whatever was asked before it: repacked
-    # weight kernels, a reused prompt cache, a cache shared by the slots and flash attention each
-    # round differently by what else is in the batch (docs/experiments.md has the counts). Without
-    # this a run that was interrupted would not end in the same samples.
+    # Same request, same bytes, whatever was asked before it: a reused prompt cache rounds
+    # differently. The other three round differently by what else is in the batch, and even without
+    # them one long reply of twenty could differ: only a single slot is sure (docs/experiments.md).
     p.no_extra_bufts = True
     p.cache_prompt = False
     p.kv_unified = False
