@@ -30,7 +30,11 @@ _OWN_PATIENCE = 60.0
 """Seconds of faults: a server of our own that has died does not come back."""
 
 _PROMPT_ROOM = 1600
-"""Tokens of a slot beyond the passage: instructions, shown seeds and the reply."""
+"""Tokens of a prompt beyond the passage: instructions, shown seeds and the reply."""
+
+_REMOTE_CONTEXT = 4096
+_SHORTEST_PASSAGE, _LONGEST_PASSAGE = 128, 1000
+"""Tokens; longer ones teach less of each of their sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class TeacherPlan:
     pack: str
     """The prompt pack's name or path."""
     in_flight: int
+    passage_tokens: int
+    """How large a passage of a document may be."""
     count_tokens: CountTokens
 
 
@@ -75,8 +81,20 @@ def plan_teacher(recipe: Recipe) -> TeacherPlan:
         identity=" ".join(part for part in (digest, settings.revision) if part),
         pack=pack,
         in_flight=in_flight,
+        passage_tokens=_passage_tokens(recipe, weights),
         count_tokens=teachers.token_counter(weights) if weights else teachers.approximate_counter(),
     )
+
+
+def _passage_tokens(recipe: Recipe, weights: Path | None) -> int:
+    asked = recipe.generate.passage_tokens
+    if asked != "auto":
+        return asked
+    context = recipe.teacher.context
+    if context == "auto":
+        context = (teachers.context_length(weights) if weights else 0) or _REMOTE_CONTEXT
+    # A judge's prompt can hold the passage and an answer as long.
+    return min(_LONGEST_PASSAGE, max(_SHORTEST_PASSAGE, (context - _PROMPT_ROOM) // 2))
 
 
 @asynccontextmanager
@@ -87,7 +105,7 @@ async def open_teacher(recipe: Recipe, plan: TeacherPlan, journal: Path) -> Asyn
         endpoints = recipe.teacher.endpoints
         try:
             if plan.weights is not None:
-                context = recipe.generate.passage_tokens + _PROMPT_ROOM
+                context = plan.passage_tokens + _PROMPT_ROOM
                 # Loading takes seconds of native code; the event loop must go on meanwhile.
                 server = await asyncio.to_thread(teachers.serve, plan.weights, SLOTS, context)
                 endpoints = (server.url,)

@@ -80,6 +80,8 @@ class TeacherSettings(BaseModel):
     endpoints: tuple[Endpoint, ...] = ()
     api_key_env: VariableName = "FELDSPAR_API_KEY"
     max_in_flight: AutoOrCount = "auto"
+    context: AutoOrCount = "auto"
+    """Tokens of a prompt and its reply; auto: what the GGUF says, 4096 where endpoints serve."""
     pack: PackName = "auto"
 
 
@@ -92,7 +94,8 @@ class GenerateSettings(BaseModel):
     holdout: Counts = DEFAULT_HOLDOUT
     """Seed questions of a leaf that are kept from the prompts: a number, or numbers by path."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
-    passage_tokens: int = Field(400, ge=16, le=100_000)
+    passage_tokens: AutoOrCount = "auto"
+    """A document's passages, in the teacher's tokens; auto: what its context has room for."""
 
 
 class DatasetSettings(BaseModel):

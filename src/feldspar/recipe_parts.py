@@ -32,7 +32,7 @@ def part(recipe: BaseModel, stage: str) -> dict[str, Any]:
     teacher, student, generate = data["teacher"], data["student"], data["generate"]
     parts: dict[str, dict[str, Any]] = {
         "1-leaves": {"generate": _pick(generate, ("holdout", "seed"))},
-        "2-samples": {"teacher": _pick(teacher, ("model", "revision", "pack")), "generate": generate},
+        "2-samples": {"teacher": _pick(teacher, ("model", "revision", "context", "pack")), "generate": generate},
         "3-phases": {
             "foundational": data["foundational"],
             "student": _pick(student, ("model",)),

@@ -137,7 +137,7 @@ def plan(recipe: Recipe, watch: events.Watch = events.silent) -> Plan:
     teacher = models.plan_teacher(recipe)
     pack = generate.load_pack(teacher.pack)
     rows = []
-    for one in stages.leaf_plans(leaves, recipe, teacher.count_tokens, ()):
+    for one in stages.leaf_plans(leaves, recipe, teacher, ()):
         calls = generate.pipeline_calls(one, pack)
         rows.append(
             (

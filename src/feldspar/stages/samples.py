@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from feldspar import events, generate, jsonl, models, taxonomy
 from feldspar import recipe as recipes
@@ -23,7 +22,7 @@ _AHEAD = 1.5
 
 
 def leaf_plans(
-    leaves: Sequence[Leaf], recipe: Recipe, count_tokens: Any, graded: Sequence[Question]
+    leaves: Sequence[Leaf], recipe: Recipe, teacher: models.TeacherPlan, graded: Sequence[Question]
 ) -> list[generate.LeafPlan]:
     """How much is drawn of each leaf; a foundational leaf has its samples generated like a skill's."""
     plans = []
@@ -32,7 +31,7 @@ def leaf_plans(
         shown, _ = generate.split_seeds(leaf, recipes.holdout_for(settings, leaf.path), settings.seed)
         passages: list[Passage] = []
         for document in leaf.documents:
-            passages += taxonomy.passages(document, count_tokens, settings.passage_tokens)
+            passages += taxonomy.passages(document, teacher.count_tokens, teacher.passage_tokens)
         target = recipes.samples_for(settings, leaf.path, len(passages))
         plans.append(
             generate.LeafPlan(
@@ -61,7 +60,7 @@ def write_samples(work: Work, folder: Path) -> None:
     """Generate: every draw ends in `accepted.jsonl` or, with its reason, in `rejected.jsonl`."""
     run, recipe, watch, plan = work.run, work.recipe, work.watch, work.teacher
     leaves = tuple(jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf))
-    plans = leaf_plans(leaves, recipe, plan.count_tokens, graded_questions(recipe))
+    plans = leaf_plans(leaves, recipe, plan, graded_questions(recipe))
     pack = generate.load_pack(plan.pack)
     started = time.monotonic()
 

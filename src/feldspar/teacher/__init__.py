@@ -7,7 +7,14 @@ process. `Journaled` puts a `Journal` in front of any of them, so that no reply 
 from __future__ import annotations
 
 from feldspar.teacher.api import Costs, Reply, Request, Teacher, asked, key_of, schema_text
-from feldspar.teacher.embedded import EMBEDDED_MODEL, EmbeddedServer, digest, embedded_model, serve
+from feldspar.teacher.embedded import (
+    EMBEDDED_MODEL,
+    EmbeddedServer,
+    context_length,
+    digest,
+    embedded_model,
+    serve,
+)
 from feldspar.teacher.endpoints import Patience
 from feldspar.teacher.http import HttpTeacher
 from feldspar.teacher.journal import Journal
@@ -32,6 +39,7 @@ __all__ = [
     "Teacher",
     "approximate_counter",
     "asked",
+    "context_length",
     "digest",
     "embedded_model",
     "key_of",

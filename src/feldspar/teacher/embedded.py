@@ -62,9 +62,8 @@ def serve(gguf: Path, slots: int = 8, context: int = 2048) -> EmbeddedServer:
     """
     if slots < 1 or context < 1:
         raise TeacherError(f"The embedded server needs slots and context of 1 or more: {slots}, {context}.")
-    fields = read_header(gguf).fields
-    longest = fields.get(f"{fields.get('general.architecture')}.context_length")
-    if isinstance(longest, int) and context > longest:
+    longest = context_length(gguf)
+    if longest and context > longest:
         raise TeacherError(
             f"{gguf} has a context of {longest} tokens; {context} were asked for.", "Ask for fewer."
         )
@@ -82,6 +81,17 @@ def serve(gguf: Path, slots: int = 8, context: int = 2048) -> EmbeddedServer:
             "Is it a chat model that this version of llama.cpp knows, and is there enough memory?",
         )
     return EmbeddedServer(process, f"{url}/v1")
+
+
+def context_length(gguf: Path) -> int:
+    """The tokens, prompt and reply together, that a model was made for; 0 where its file does not say.
+
+    Raises:
+        TeacherError: the file is damaged.
+    """
+    fields = read_header(gguf).fields
+    longest = fields.get(f"{fields.get('general.architecture')}.context_length")
+    return longest if isinstance(longest, int) else 0
 
 
 def _start(arguments: list[str]) -> tuple[subprocess.Popen[bytes], dict[str, object]]:
