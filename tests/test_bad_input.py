@@ -26,18 +26,12 @@ from tests.lab_project import (
     until,
     write_project,
 )
-from tests.tiny import make_tiny
 
 from feldspar.recipe import STAGES
 from feldspar.teacher import Request
 from feldspar.teacher.scripted import Fault
 
 NOWHERE = "http://127.0.0.1:9/v1"
-
-
-@pytest.fixture(scope="module")
-def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny(tmp_path_factory.mktemp("student") / "tiny")
 
 
 @pytest.fixture

@@ -25,17 +25,11 @@ from tests.lab_project import (
     until,
     write_project,
 )
-from tests.tiny import make_tiny
 
 from feldspar import events, jsonl, lab
 from feldspar.recipe import STAGES, load
 from feldspar.teacher.scripted import Fault
 from feldspar.types import Question
-
-
-@pytest.fixture(scope="module")
-def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny(tmp_path_factory.mktemp("student") / "tiny")
 
 
 @pytest.fixture(scope="module")

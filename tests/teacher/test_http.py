@@ -6,8 +6,12 @@ import asyncio
 import json
 import logging
 import socket
+import threading
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -318,3 +322,21 @@ def test_bad_settings_are_refused() -> None:
     ):
         with pytest.raises(TeacherError):
             make()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_web_server_of_other_things_is_named_at_once(tmp_path: Path) -> None:
+    """Python's own answers 404 to GET and 501 to POST, with pages: no overload to wait out."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        one = teacher(f"http://127.0.0.1:{server.server_port}/v1", patience=Patience(total=60.0))
+        with pytest.raises(TeacherError) as caught:
+            asyncio.run(closing(one, lambda t: t.ask(ask())))
+        server.shutdown()
+    assert not isinstance(caught.value, TeacherUnavailable)
+    assert caught.value.what.endswith("answers 501: a page of HTML")
+    assert "/v1" in caught.value.mend

@@ -24,7 +24,8 @@ _LONGEST_WAIT = 3600.0
 _LARGEST_COUNT = 2**53
 _MOST_MODELS = 8
 _OK, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 200, 300, 400, 500
-_NOT_FOUND = 404
+_MISSING = {404, 501}
+"""Nothing of that path, or no such verb: a server of other things, or another model's name."""
 _OVERLOAD = {408, 425, 429}
 _KEY = {401, 403}
 _REFUSED = {400, 413, 422}
@@ -70,10 +71,10 @@ def read_answer(answer: Answer, url: str, key_env: str, api_key: str) -> Reply |
     if status in _KEY:
         mend = f"Put the right key into the environment variable {key_env}."
         fault = Fault("setup", f"{url} answers {status}: the key is missing or not accepted.", mend)
+    elif status in _MISSING:
+        fault = Fault("missing", fault.what, words=words)
     elif status in _OVERLOAD or status >= _SERVER_ERROR:
         fault = Fault("wait", fault.what, wait=retry_after(answer.headers.get("Retry-After", "")))
-    elif status == _NOT_FOUND:
-        fault = Fault("missing", fault.what, words=words)
     elif status in _REFUSED:
         fault = Fault("refused", fault.what, words=words)
     elif status < _CLIENT_ERROR:
@@ -108,10 +109,13 @@ _V1 = "Does the URL end in /v1, and does an OpenAI-compatible server listen ther
 
 def not_json(answer: Answer, url: str) -> Fault:
     """The fault of an answer that cannot be read as JSON."""
-    start = answer.body[:200].lstrip().lower()
-    if "html" in answer.headers.get("Content-Type", "").lower() or start.startswith((b"<!doctype", b"<html")):
+    if "html" in answer.headers.get("Content-Type", "").lower() or _is_page(answer.body):
         return Fault("setup", f"{url} answers HTML, not the OpenAI API: does the URL end in /v1?")
     return Fault("down", f"{url} answers what is not JSON.", _V1)
+
+
+def _is_page(body: bytes) -> bool:
+    return body[:200].lstrip().lower().startswith((b"<!doctype", b"<html"))
 
 
 def parsed(body: bytes) -> Any:
@@ -130,7 +134,9 @@ def _count(usage: object, name: str) -> int:
 def words_of(body: bytes, api_key: str) -> str:
     """What the server says in an error, on one line, cut, without the key."""
     value = parsed(body)
-    if isinstance(value, dict):
+    if _is_page(body):
+        text = "a page of HTML"
+    elif isinstance(value, dict):
         error = value.get("error", value)
         found = error.get("message", error.get("detail")) if isinstance(error, dict) else error
         text = found if isinstance(found, str) else json.dumps(value)
