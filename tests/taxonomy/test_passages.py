@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +93,164 @@ def test_restructuredtext_titles() -> None:
     ]
 
 
+BLOCKS = """\
+Words before the list:
+- one two
+- three four
+  1. inner five
+  2. inner six
+
+
+- seven
+
+Words before the table
+| a | b |
+|:--|--:|
+| 1 | 2 |
+and | a | third
+
+boat | year
+--- | ---
+Vell | 1907
+
+> quoted words
+>
+> ```
+> # in a quotation
+> ```
+
+A title of
+two lines
+---------
+
+    indented code
+
+
+    # after blank lines
+
+<table>
+<tr>
+
+<td>a cell</td>
+<td><table><tr><td>inner</td></tr></table></td>
+
+</tr>
+</table>
+After the table.
+
+<table>
+never closed
+
+The end.
+"""
+
+
+def test_every_kind_of_block_stays_whole() -> None:
+    title = ("A title of two lines",)
+    assert cut(BLOCKS, 16) == [
+        ((), "Words before the list:"),
+        ((), "- one two\n- three four\n  1. inner five\n  2. inner six\n\n\n- seven"),
+        ((), "Words before the table"),
+        ((), "| a | b |\n|:--|--:|\n| 1 | 2 |\nand | a | third"),
+        ((), "boat | year\n--- | ---\nVell | 1907"),
+        ((), "> quoted words\n>\n> ```\n> # in a quotation\n> ```"),
+        (title, BLOCKS[BLOCKS.index("    indented") : BLOCKS.index("\n\n<table>\nnever")]),
+        (title, "<table>\nnever closed\n\nThe end."),
+    ]
+    smaller = [text for _, text in cut(BLOCKS, 9)]
+    assert "    indented code\n\n\n    # after blank lines" in smaller
+    assert BLOCKS[BLOCKS.index("<table>") : BLOCKS.index("\nAfter the")] in smaller
+
+
+RST = """\
+Orrin
+=====
+
+.. note::
+
+   The first words.
+
+   - and a list
+
+.. csv-table:: Boats
+   :header: a, b
+
+   Vell, 1907
+
+A paragraph::
+
+    code, and
+
+    # more code
+
+=====  =====
+boat   built
+=====  =====
+Vell   1907
+
+Mora   1911
+=====  =====
+
++------+------+
+| boat | 1907 |
++------+------+
+
+Weather
+~~~~~~~
+
+It rains.
+"""
+
+
+def test_blocks_of_restructuredtext_stay_whole() -> None:
+    assert cut(RST, 14, "a.rst") == [
+        (("Orrin",), ".. note::\n\n   The first words.\n\n   - and a list"),
+        (("Orrin",), ".. csv-table:: Boats\n   :header: a, b\n\n   Vell, 1907\n\nA paragraph::"),
+        (("Orrin",), "    code, and\n\n    # more code"),
+        (("Orrin",), RST[RST.index("=====  =====") : RST.index("\n\n+---")]),
+        (("Orrin",), "+------+------+\n| boat | 1907 |\n+------+------+"),
+        (("Orrin", "Weather"), "It rains."),
+    ]
+
+
+def test_chinese_and_japanese_are_cut_at_their_full_stops() -> None:
+    text = "# 島\n\n" + "渡し船は毎日出ます。" * 5 + "\n\n" + "船底塗料" * 10
+    found = passages(Document("a.md", text), len, 25)
+    assert [passage.text for passage in found] == [
+        "渡し船は毎日出ます。" * 2,
+        "渡し船は毎日出ます。" * 2,
+        "渡し船は毎日出ます。",
+        ("船底塗料" * 10)[:25],
+        ("船底塗料" * 10)[25:],
+    ]
+    assert {passage.heading for passage in found} == {("島",)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 200_000,
+        "x" * 1_000_000,
+        "<table>\n" * 100_000,
+        "<table>\n\n" * 50_000 + "</table>",
+        "- a\n\n\n" * 50_000,
+        "=== ===\n" * 100_000,
+        "a | b\n" * 100_000,
+        "```\n\n~~~\n" * 50_000,
+        "\n" * 1_000_000,
+        "# h\n" * 100_000,
+        "title\n" * 100_000 + "---",
+    ],
+    ids="words letters tables blank-tables items borders pipes fences blanks headings lines".split(),
+)
+@pytest.mark.parametrize("path", ["a.md", "a.rst"])
+def test_a_large_document_is_cut_in_little_time(text: str, path: str) -> None:
+    start = time.process_time()
+    found = passages(Document(path, text), len, 2000)
+    assert time.process_time() - start < 5
+    assert all(len(passage.text) <= 2000 for passage in found)
+
+
 def test_a_limit_below_one_is_refused() -> None:
     with pytest.raises(RecipeError, match="0 tokens"):
         passages(Document("a.md", "text"), words, 0)
@@ -131,13 +291,14 @@ def test_spans_are_exact_and_nothing_is_lost(text: str, limit: int) -> None:
     for line in text.split("\n"):
         lost = any(line[i].isalnum() and at + i not in covered for i in range(len(line)))
         front = text.startswith("---")
-        assert (
-            not lost or heading(line) or front or line.strip() in titles or _underlined(text, at + len(line))
-        )
+        named = any(line.strip() in title for title in titles)
+        assert not lost or heading(line) or front or named or _underlined(text, at + len(line))
         at += len(line) + 1
 
 
 def _underlined(text: str, end: int) -> bool:
-    """Whether the line after the one that ends there is an underline: then that one is a title."""
-    below = text[end + 1 :].split("\n", 1)[0].strip()
-    return (bool(below) and set(below) <= {"="}) or (len(below) > 1 and set(below) == {"-"})
+    """Whether an underline stands in the three lines after the one that ends there: it may be of a title."""
+    below = [line.strip() for line in text[end + 1 :].split("\n", 3)[:3]]
+    return any(
+        (bool(line) and set(line) <= {"="}) or (len(line) > 1 and set(line) == {"-"}) for line in below
+    )

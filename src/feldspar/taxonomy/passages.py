@@ -24,6 +24,13 @@ _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _ADORNMENT = re.compile(r"([=\-`:'\"~^_*+#<>.])\1{2,}[ \t]*$")
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(?:.*\n)*?(?:---|\.\.\.)[ \t]*(?:\n|$)")
 _WORD = re.compile(r"\S+")
+_CODE = ("    ", "\t")
+_ITEM_WITHIN = re.compile(r" {0,3}(?:[-*+•]|1[.)])[ \t]+\S")
+_HTML = re.compile(r" {0,3}<(table|pre|ul|ol|dl|figure|details)\b", re.IGNORECASE)
+_TABLE_RULE = re.compile(r" {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-*:?[ \t]*)+$")
+_BORDER = re.compile(r"=+(?:[ \t]+=+)+[ \t]*$")
+_MOST_TITLE_LINES = 3
+_MOST_NESTED = 20
 
 
 @dataclass(slots=True)
@@ -156,12 +163,19 @@ def _title(text: str, rows: Sequence[Span], at: int) -> tuple[int, str, int] | N
     atx = heading(line)
     if atx:
         return *atx, 1
-    under = _SETEXT.match(text[slice(*rows[at + 1])]) if at + 1 < len(rows) else None
-    if under is None or not any(letter.isalnum() for letter in line):
-        return None
-    if line.startswith(("    ", "\t", ">")) or "|" in line or LIST_ITEM.match(line) or FENCE.match(line):
-        return None
-    return 1 if under.group(1)[0] == "=" else 2, line.strip(), 2
+    used = 0
+    while used < _MOST_TITLE_LINES and at + used + 1 < len(rows):
+        line = text[slice(*rows[at + used])]
+        if not line.strip() or line.startswith(("    ", "\t", ">")) or "|" in line or heading(line):
+            return None
+        if LIST_ITEM.match(line) or FENCE.match(line) or not any(letter.isalnum() for letter in line):
+            return None
+        used += 1
+        under = _SETEXT.match(text[slice(*rows[at + used])])
+        if under:
+            title = " ".join(text[slice(*row)].strip() for row in rows[at : at + used])
+            return 1 if under.group(1)[0] == "=" else 2, title, used + 1
+    return None
 
 
 def _rst_title(text: str, rows: Sequence[Span], at: int, levels: list[str]) -> tuple[int, str, int] | None:
@@ -183,32 +197,92 @@ def _rst_title(text: str, rows: Sequence[Span], at: int, levels: list[str]) -> t
 
 
 def _block(text: str, rows: Sequence[Span], at: int, rst: bool) -> int:
-    """How many lines the block at a line takes: fenced code up to its end, else up to a blank line.
+    """How many lines the block at a line takes.
 
-    A list goes on over a blank line while items or indented lines follow, so that it stays whole.
+    Fenced code and HTML tables go up to their end, all else up to a blank line; a list, indented code and a
+    directive go on over blank lines as long as what follows belongs to them.
     """
     first = text[slice(*rows[at])]
-    if not rst and FENCE.match(first):
-        return _fenced(text, rows, at)
     if not first.strip():
         return 1
+    closed = _simple_table(text, rows, at) if rst else _enclosed(text, rows, at)
+    if closed:
+        return closed
     in_list = bool(LIST_ITEM.match(first))
     number = at + 1
     while number < len(rows):
         line = text[slice(*rows[number])]
         if not line.strip():
-            follower = text[slice(*rows[number + 1])] if number + 1 < len(rows) else ""
-            if not in_list or not (LIST_ITEM.match(follower) or (follower.strip() and follower[0] in " \t")):
+            ahead = number
+            while ahead < len(rows) and not text[slice(*rows[ahead])].strip():
+                ahead += 1
+            if ahead == len(rows) or not _belongs(first, text[slice(*rows[ahead])], rst):
                 break
-        elif not rst and FENCE.match(line):
-            if not in_list:
+            number = ahead
+            continue
+        if not rst and FENCE.match(line):
+            if not in_list and not (first.startswith(">") and line.startswith(">")):
                 break
             number += _fenced(text, rows, number)
             continue
-        elif not rst and heading(line):
+        if not rst and (heading(line) or (not in_list and _begins(text, rows, number, first))):
             break
         number += 1
     return number - at
+
+
+def _belongs(first: str, follower: str, rst: bool) -> bool:
+    """Whether a line after a blank one goes on with the block that a first line began."""
+    indented = follower[0] in " \t"
+    if LIST_ITEM.match(first):
+        return indented or bool(LIST_ITEM.match(follower))
+    if rst:
+        return indented and (first.startswith("..") or first[0] in " \t")
+    return follower.startswith(_CODE) and first.startswith(_CODE)
+
+
+def _begins(text: str, rows: Sequence[Span], number: int, first: str) -> bool:
+    """Whether a list, a table or HTML begins at a line within a paragraph."""
+    line = text[slice(*rows[number])]
+    if _ITEM_WITHIN.match(line) or _HTML.match(line):
+        return True
+    # A table's header is told by the line below it, and stands above all of the table.
+    below = text[slice(*rows[number + 1])] if number + 1 < len(rows) else ""
+    return "|" in line and "|" not in first and bool(_TABLE_RULE.match(below))
+
+
+def _enclosed(text: str, rows: Sequence[Span], at: int) -> int:
+    """How many lines fenced code, or an HTML element with all in it, takes; 0 where none begins."""
+    first = text[slice(*rows[at])]
+    if FENCE.match(first):
+        return _fenced(text, rows, at)
+    opened = _HTML.match(first)
+    if not opened:
+        return 0
+    tag = re.compile(rf"<(/?){opened.group(1)}\b", re.IGNORECASE)
+    depth = 0
+    for number in range(at, len(rows)):
+        for found in tag.finditer(text, *rows[number]):
+            depth += -1 if found.group(1) else 1
+        if depth <= 0:
+            return number - at + 1
+        if depth > _MOST_NESTED:
+            break
+    return 0
+
+
+def _simple_table(text: str, rows: Sequence[Span], at: int) -> int:
+    """How many lines a reStructuredText simple table takes, up to the border below which it ends."""
+    if not _BORDER.match(text[slice(*rows[at])]):
+        return 0
+    borders = 1
+    for number in range(at + 1, len(rows)):
+        if _BORDER.match(text[slice(*rows[number])]):
+            borders += 1
+            last = number + 1 == len(rows) or not text[slice(*rows[number + 1])].strip()
+            if borders == 3 or (borders == 2 and last):
+                return number - at + 1
+    return 0
 
 
 def _fenced(text: str, rows: Sequence[Span], at: int) -> int:
