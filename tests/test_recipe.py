@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from feldspar import recipe as recipes
 from feldspar.errors import RecipeError
+from feldspar.recipe_data import AdapterName
 from feldspar.types import Phase, Take
 
 
@@ -207,6 +209,133 @@ def test_a_dumped_recipe_loads_to_the_same_from_another_folder(tmp_path: Path) -
     assert recipes.load(tmp_path / "absolute.yaml") == recipe
 
 
+LICENCES = """
+licences:
+  also: [cc-by-nc-4.0, LicenseRef-Own]
+  of: {"knowledge/a*": mit AND (CC-BY-4.0 OR zlib), "*": GPL-2.0-only WITH Classpath-exception-2.0}
+"""
+
+
+def test_licences_are_spdx_s_in_its_own_spelling(tmp_path: Path) -> None:
+    recipe = load(tmp_path, LICENCES)
+    assert recipe.licences.also == ("CC-BY-NC-4.0", "LicenseRef-Own")
+    assert recipe.licences.of == {
+        "knowledge/a*": "MIT AND (CC-BY-4.0 OR Zlib)",
+        "*": "GPL-2.0-only WITH Classpath-exception-2.0",
+    }
+    (tmp_path / "again.yaml").write_text(recipes.dump(recipe, tmp_path))
+    assert recipes.load(tmp_path / "again.yaml") == recipe
+    assert load(tmp_path, "").licences == recipes.LicenceSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (
+            "also:\n  - CC BY-NC 4",
+            "recipe.yaml:3: `licences.also.0` should be an SPDX identifier (did you mean `CC-BY-NC-4.0`?), "
+            "not 'CC BY-NC 4'",
+        ),
+        ("also: [MIT OR ISC]", "`licences.also.0` should be an SPDX identifier, such as CC-BY-4.0"),
+        ("also: [Classpath-exception-2.0]", "`licences.also.0` should be an SPDX identifier"),
+        ("also: [4.0]", "`licences.also.0` should be an SPDX identifier, such as"),
+        ("also: MIT", "`licences.also` should be a list, not 'MIT'"),
+        (
+            "of: {a/b: Apche-2.0}",
+            "`licences.of.a/b` should be an SPDX identifier, or several with AND and OR",
+        ),
+        ("of: {a/b: MIT AND Apche-2.0}", "(did you mean `Apache-2.0`?), not 'MIT AND Apche-2.0'"),
+        ("of: {a/b: MIT OR}", "`licences.of.a/b` should be"),
+        ("of: {a/b: all rights of the author}", "`licences.of.a/b` should be"),
+        ("of: {a/b: MIT WITH ISC}", "`licences.of.a/b` should be"),
+        ("of: {a/b: ''}", "`licences.of.a/b` should be"),
+        ("of: {a/b: " + " AND ".join(["MIT"] * 5000) + "}", "`licences.of.a/b` should be"),
+        ("of: {a/b: 3}", "`licences.of.a/b` should be"),
+        ("of: [MIT]", "`licences.of` should be a group of keys"),
+        ("alos: []", "`licences.alos` is not a key: did you mean `licences.also`?"),
+    ],
+)
+def test_what_is_no_licence_is_named(tmp_path: Path, text: str, named: str) -> None:
+    assert named in problems(tmp_path, f"licences:\n  {text}\n")
+
+
+DATASET = "foundational: [{{path: {path}, {keys}}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "keys", "named"),
+    [
+        ("f.jsonl", "columns: {user: q, assistant: a}", "`columns`, which `adapter: auto` does not read"),
+        ("f.jsonl", "adapter: columns", "wants `columns: {user: …, assistant: …}`"),
+        ("f.jsonl", "adapter: columns, columns: {user: q}", "wants `columns: {user: …, assistant: …}`"),
+        ("f.jsonl", "adapter: columns, columns: {who: q}", "should map user, assistant, system, context"),
+        ("f.jsonl", "adapter: columns, columns: q", "should map user, assistant, system, context"),
+        ("f.jsonl", "revision: main", "a `revision`, which only datasets on Hugging Face have"),
+        ("f.jsonl.gz", "config: mined", "a `config`, and a single file has none"),
+        ("f.parquet", "split: test", "a `split`, and a single file has none"),
+        ("o/n", "revision: ../../x", "`foundational.0.revision` should be a name of letters"),
+        ("o/n", "revision: --help", "`foundational.0.revision` should be a name of letters"),
+        ("o/n", "adapter: sharegpt", "`foundational.0.adapter` should be auto, messages, flan,"),
+        ("o/n", "branch: skills", "`foundational.0.branch` should be knowledge, foundational_skills or"),
+        ("o/n", "holdout: -1", "`foundational.0.holdout` should be at least 0"),
+        ("o/n", "licence: MIT}, {path: o/n, cap: 3", "two datasets are called `o/n`"),
+        ("a/f.jsonl", "licence: MIT}, {path: b/f.jsonl.gz, cap: 3", "two datasets are called `f`"),
+    ],
+)
+def test_keys_of_a_dataset_that_do_not_fit_are_refused(
+    tmp_path: Path, path: str, keys: str, named: str
+) -> None:
+    told = problems(tmp_path, DATASET.format(path=path, keys=keys))
+    assert named in told
+    assert "recipe.yaml:1: " in told
+
+
+def test_a_dataset_s_path_is_what_exists_else_an_id(tmp_path: Path) -> None:
+    (tmp_path / "data" / "sums").mkdir(parents=True)
+    text = """foundational:
+- {path: data/sums, config: a}
+- {path: data/sums.jsonl}
+- {path: ./o/n}
+- {path: TIGER-Lab/MathInstruct, adapter: mathinstruct, cap: 5000, holdout: 20, revision: 2}
+- {path: Open-Orca/FLAN, config: cot_zsopt_data, split: test, branch: knowledge}
+- {path: /nowhere/at/all}
+"""
+    recipe = load(tmp_path, text)
+    assert [entry.path for entry in recipe.foundational] == [
+        tmp_path / "data" / "sums",
+        tmp_path / "data" / "sums.jsonl",
+        tmp_path / "o" / "n",
+        "TIGER-Lab/MathInstruct",
+        "Open-Orca/FLAN",
+        Path("/nowhere/at/all"),
+    ]
+    assert [entry.name for entry in recipe.foundational][:5] == [
+        "sums/a",
+        "sums",
+        "n",
+        "TIGER-Lab/MathInstruct",
+        "Open-Orca/FLAN/cot_zsopt_data/test",
+    ]
+    # A dumped path cannot be taken for an id, whatever becomes of the folder.
+    (tmp_path / "data" / "sums").rmdir()
+    (tmp_path / "again.yaml").write_text(recipes.dump(recipe, tmp_path))
+    assert recipes.load(tmp_path / "again.yaml") == recipe
+
+
+def test_adapters_are_those_of_the_mixing() -> None:
+    from feldspar.mix.sources import ADAPTER_NAMES
+
+    assert get_args(AdapterName) == ADAPTER_NAMES
+
+
+def test_a_dataset_of_an_earlier_version_has_the_digest_it_had(tmp_path: Path) -> None:
+    recipe = load(tmp_path, FULL, "foundational.0.adapter=messages")
+    assert recipes.part(recipe, "3-phases")["foundational"] == [
+        {"path": "f.jsonl", "adapter": "messages", "licence": "CC0-1.0", "cap": 10}
+    ]
+    assert "foundational" not in recipes.part(recipe, "1-leaves")
+
+
 def digests(recipe: recipes.Recipe) -> dict[str, str]:
     return {stage: recipes.part_digest(recipe, stage) for stage in recipes.STAGES}
 
@@ -228,10 +357,15 @@ def changed(folder: Path, *sets: str) -> list[str]:
         ("teacher.revision=2", ["2-samples"]),
         ("generate.max_draws_per_sample=9", ["2-samples"]),
         ("generate.holdout=3", ["1-leaves", "2-samples"]),
+        ("licences.also=[CC-BY-NC-4.0]", ["1-leaves"]),
+        ("licences.of={'knowledge/*': MIT}", ["1-leaves"]),
         ("mix.short_tokens=40", ["3-phases"]),
         ("phases.kt1.learning_rate=0.5", ["4-checkpoints"]),
         ("phases.kt1.samples=5", ["3-phases"]),
         ("train.seed=1", ["4-checkpoints"]),
+        ("foundational.0.cap=11", ["3-phases"]),
+        ("foundational.0.adapter=flan", ["3-phases"]),
+        ("foundational.0.holdout=3", ["1-leaves", "3-phases"]),
     ],
 )
 def test_a_setting_touches_the_stages_that_depend_on_it(

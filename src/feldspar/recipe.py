@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from feldspar import recipe_words, recipe_yaml
 from feldspar.errors import RecipeError
+from feldspar.recipe_data import DatasetSettings, LicenceSettings
 from feldspar.recipe_fields import (
     CONFIG,
     AutoOrCount,
@@ -44,7 +45,9 @@ __all__ = [
     "DEFAULT_SAMPLES",
     "PRESETS",
     "STAGES",
+    "DatasetSettings",
     "GenerateSettings",
+    "LicenceSettings",
     "PerPassage",
     "PhaseSettings",
     "Recipe",
@@ -96,16 +99,6 @@ class GenerateSettings(BaseModel):
     seed: int = Field(0, ge=0, le=2**31 - 1)
     passage_tokens: AutoOrCount = "auto"
     """A document's passages, in the teacher's tokens; auto: what its context has room for."""
-
-
-class DatasetSettings(BaseModel):
-    """A foundational dataset that exists already (§3.1)."""
-
-    model_config = CONFIG
-    path: RecipePath
-    adapter: Literal["messages"] = "messages"
-    licence: str = Field("", max_length=200)
-    cap: int | None = Field(None, ge=1)
 
 
 class StudentSettings(BaseModel):
@@ -175,6 +168,7 @@ class Recipe(BaseModel):
 
     model_config = CONFIG
     taxonomy: RecipePath = Path("taxonomy")
+    licences: LicenceSettings = LicenceSettings()
     teacher: TeacherSettings = TeacherSettings()
     generate: GenerateSettings = GenerateSettings()
     foundational: tuple[DatasetSettings, ...] = ()
@@ -263,13 +257,15 @@ def _contradictions(recipe: Recipe) -> list[tuple[recipe_yaml.Place, str]]:
     found: list[tuple[recipe_yaml.Place, str]] = []
     if not recipe.phases:
         found.append((("phases",), "`phases` is empty: name a preset, or list at least one phase"))
-    for group, paths in (
-        (("evaluate", "questions"), (*recipe.evaluate.questions, *recipe.evaluate.retention)),
-        (("foundational",), tuple(entry.path for entry in recipe.foundational)),
+    questions = [path.stem for path in (*recipe.evaluate.questions, *recipe.evaluate.retention)]
+    datasets = [entry.name for entry in recipe.foundational]
+    for group, kind, names in (
+        (("evaluate", "questions"), "files", questions),
+        (("foundational",), "datasets", datasets),
     ):
         # Ids are made of the files' names.
-        twice = [stem for stem, count in Counter(path.stem for path in paths).items() if count > 1]
-        found += [(group, f"two files are called `{stem}`: rename one of them") for stem in twice]
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        found += [(group, f"two {kind} are called `{name}`: rename one of them") for name in twice]
     earlier: list[str] = []
     for index, phase in enumerate(recipe.phases):
         place = ("phases", index)
@@ -330,6 +326,9 @@ def plain(recipe: Recipe, base: Path | None = None) -> dict[str, Any]:
         if start is not None and value.startswith("/") and not data[group][key].startswith("."):
             # `models/x` could be read as a repository's name: `./models/x` cannot.
             data[group][key] = "./" + data[group][key]
+    for entry, written in zip(recipe.foundational, data["foundational"], strict=True):
+        if start is not None and isinstance(entry.path, Path) and not written["path"].startswith("."):
+            written["path"] = "./" + written["path"]
     return data
 
 

@@ -39,7 +39,8 @@ def _base(info: Info) -> Path:
     return Path((info.context or {}).get("base") or ".").resolve()
 
 
-def _path(value: object, info: Info) -> Path:
+def absolute(value: object, info: Info) -> Path:
+    """A path, made absolute from the recipe's folder."""
     if isinstance(value, Path):
         value = str(value)
     if not isinstance(value, str) or not value.strip() or "\0" in value:
@@ -55,7 +56,7 @@ def _file_or(value: object, info: Info, *, names: Sequence[str], suffixes: Seque
         return value
     looks = value.startswith((".", "/", "~")) or value.lower().endswith(tuple(suffixes))
     if looks or (_base(info) / value).is_dir():
-        return str(_path(value, info))
+        return str(absolute(value, info))
     return value
 
 
@@ -67,7 +68,7 @@ def _pack(value: object, info: Info) -> str:
     if value in ("auto", "default", "small"):
         return str(value)
     if isinstance(value, str) and value.lower().endswith((".yaml", ".yml")):
-        return str(_path(value, info))
+        return str(absolute(value, info))
     raise ValueError("should be auto, default, small, or the path of a pack's YAML file")
 
 
@@ -75,7 +76,7 @@ def _template(value: object, info: Info) -> str:
     if value in ("auto", "keep"):
         return str(value)
     if isinstance(value, str) and value.lower().endswith((".jinja", ".jinja2", ".txt")):
-        return str(_path(value, info))
+        return str(absolute(value, info))
     raise ValueError("should be auto, keep, or the path of a .jinja file")
 
 
@@ -103,7 +104,8 @@ def _endpoint(value: object) -> str:
     return value.rstrip("/")
 
 
-def _label(value: object) -> str:
+def label(value: object) -> str:
+    """A short text, or a number's."""
     # `revision: 2` is what people write; to YAML that is a number.
     if type(value) in (int, float):
         value = str(value)
@@ -189,7 +191,7 @@ SamplesPerLeaf = Annotated[Amounts, PlainValidator(_samples), PlainSerializer(_s
 Counts = Annotated[int | dict[str, int], PlainValidator(_counts)]
 """A whole number of 0 or more, or a map of leaf patterns to such numbers."""
 
-RecipePath = Annotated[Path, PlainValidator(_path)]
+RecipePath = Annotated[Path, PlainValidator(absolute)]
 """Made absolute, from the recipe's folder."""
 
 ModelName = Annotated[str, PlainValidator(_model)]
@@ -198,7 +200,7 @@ ModelName = Annotated[str, PlainValidator(_model)]
 PackName = Annotated[str, PlainValidator(_pack)]
 TemplateName = Annotated[str, PlainValidator(_template)]
 Endpoint = Annotated[str, PlainValidator(_endpoint)]
-Label = Annotated[str, PlainValidator(_label)]
+Label = Annotated[str, PlainValidator(label)]
 """A text that tells one thing from another; a number is taken for its text."""
 
 VariableName = Annotated[str, PlainValidator(_variable)]

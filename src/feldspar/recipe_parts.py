@@ -19,6 +19,16 @@ STAGES = ("1-leaves", "2-samples", "3-phases", "4-checkpoints", "model", "5-scor
 """A run's folders, in the order in which they are made."""
 
 _DATA = ("name", "take", "replay", "replay_fraction", "context_length", "samples", "files")
+_HELD = ("path", "adapter", "columns", "config", "split", "revision", "holdout", "branch")
+_LATER: Mapping[str, Any] = {
+    "columns": {},
+    "config": "",
+    "split": "train",
+    "revision": "",
+    "holdout": 0,
+    "branch": "foundational_skills",
+}
+"""Keys of a dataset that runs of earlier versions do not know, at their default."""
 _TRAINING = ("name", "learning_rate", "warmup_steps", "batch_size", "epochs", "context_length")
 
 
@@ -30,11 +40,21 @@ def part(recipe: BaseModel, stage: str) -> dict[str, Any]:
     """
     data = _nameless(recipe.model_dump())
     teacher, student, generate = data["teacher"], data["student"], data["generate"]
+    datasets = [_without(entry, _LATER) for entry in data["foundational"]]
+    # What is held out of a dataset is graded on, as held-out seeds are; its cap changes nothing there.
+    held = [_pick(entry, _HELD) for entry in data["foundational"] if entry["holdout"]]
     parts: dict[str, dict[str, Any]] = {
-        "1-leaves": {"generate": _pick(generate, ("holdout", "seed"))},
-        "2-samples": {"teacher": _pick(teacher, ("model", "revision", "context", "pack")), "generate": generate},
+        "1-leaves": {
+            "generate": _pick(generate, ("holdout", "seed")),
+            "licences": data["licences"],
+            **({"foundational": held} if held else {}),
+        },
+        "2-samples": {
+            "teacher": _pick(teacher, ("model", "revision", "context", "pack")),
+            "generate": generate,
+        },
         "3-phases": {
-            "foundational": data["foundational"],
+            "foundational": datasets,
             "student": _pick(student, ("model",)),
             "phases": [_pick(phase, _DATA) for phase in data["phases"]],
             "mix": data["mix"],
@@ -78,6 +98,10 @@ def _values(recipe: BaseModel | Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _pick(group: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     return {key: group[key] for key in keys}
+
+
+def _without(group: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in group.items() if key not in defaults or value != defaults[key]}
 
 
 def _nameless(value: Any) -> Any:

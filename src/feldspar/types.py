@@ -67,6 +67,18 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """What a leaf is taken from, as its attribution.txt names it; a field is empty where it says nothing."""
+
+    title: str = ""
+    link: str = ""
+    revision: str = ""
+    licence: str = ""
+    """An SPDX expression, or what was written where that cannot be told."""
+    creators: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """A task of the taxonomy: one `qna.yaml` (§3.1)."""
 
@@ -77,9 +89,13 @@ class Leaf:
     """What the leaf is about: a skill's task description, a knowledge leaf's outline."""
     seeds: tuple[Seed, ...]
     documents: tuple[Document, ...] = ()
+    repo: str = ""
+    """The git repository that its documents are in, where they do not lie beside it."""
     domain: str = ""
     style: Style = "precise"
     licence: str = ""
+    """An SPDX expression, or what was written where that cannot be told; of several works, of all."""
+    works: tuple[Work, ...] = ()
     created_by: str = ""
     version: int = 1
     file: str = ""
