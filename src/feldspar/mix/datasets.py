@@ -1,154 +1,203 @@
-"""Reading foundational datasets, and a person's own rows: conversations as JSON lines (§3.1, §3.3)."""
+"""Foundational skills from datasets that exist already, and a person's own rows (§3.1, §3.3)."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast, get_args
 
 from feldspar.errors import DatasetError, RecipeError
-from feldspar.mix.chance import chosen
-from feldspar.types import Branch, Message, Origin, Role, Sample
+from feldspar.mix.adapters import Skip
+from feldspar.mix.rows import ROW_MEND
+from feldspar.mix.sampling import Lowest, Seen, rank
+from feldspar.mix.sources import DataFile, Source, find_dataset
+from feldspar.mix.tables import TableRow, rows_of
+from feldspar.types import Branch, Message, Origin, Question, Sample
 
-_MEND = 'A row is {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}.'
-_LONGEST_LINE = 4_000_000
-"""Characters; a longer line is no conversation, and reading it could fill the memory."""
+MOST_TEXT = 1_000_000_000
+"""Characters of conversations that are kept in memory."""
 
-Adapter = Callable[[Mapping[str, Any]], object]
-"""From a row to its list of messages; what it returns is checked."""
+REPEATED = "the same as an earlier row"
 
-ADAPTERS: Mapping[str, Adapter] = {"messages": lambda row: row.get("messages")}
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The rows that were taken of a dataset, and what became of the others; iterates over its samples."""
+
+    name: str
+    samples: tuple[Sample, ...]
+    """In the order of the files."""
+    held: tuple[Sample, ...] = ()
+    """Rows that are graded on, and never trained on."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Rows that are neither, by the reason."""
+    licence: str = ""
+    """The recipe's word, else the card's; empty: nobody said it."""
+    rows: int = 0
+    """All rows of the files: samples, held and skipped add up to them."""
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self.samples)
+
+    def __len__(self) -> int:
+        return len(self.samples)
 
 
 def read_dataset(
-    path: Path,
+    source: Source | Path,
     *,
-    adapter: str = "messages",
     licence: str = "",
     cap: int | None = None,
+    holdout: int = 0,
     seed: int = 0,
     branch: Branch = "foundational_skills",
     name: str = "",
-) -> tuple[Sample, ...]:
-    """Read conversations from a JSONL file, one a line; blank lines are passed over.
+) -> Dataset:
+    """Read a dataset, and draw from it; its files are read once, and only what is drawn is kept.
 
-    Every row is checked, those too that the cap leaves out: an optional system message first, then
-    user and assistant in turn, the last an assistant's, none of them empty.
+    Every row is checked, those too that the cap leaves out. A conversation that stands there twice is
+    taken once. What is drawn depends on the seed, the name and the rows alone; the rows held out do
+    not depend on the cap.
 
     Args:
-        path: The file.
-        adapter: How a row holds its conversation: `messages`.
-        licence: The rows' licence, an SPDX identifier.
-        cap: At most so many rows, chosen by `seed`; None: all. Their order stays the file's.
+        source: What `find_dataset` found; or a file of rows in `messages` form.
+        licence: The rows' licence, an SPDX identifier; empty: what the card says.
+        cap: At most so many samples; None: all.
+        holdout: Rows to hold out.
         seed: The run's seed.
         branch: The branch of the taxonomy that the rows belong to.
-        name: What the rows are called in ids; empty: the file's name without its ending.
+        name: What the rows are called in ids; empty: the source's name.
 
     Returns:
-        A sample for each row: id `<branch>/<name>#<line>`.
+        The samples, in the files' order; ids are `<branch>/<name>#<row>`, rows counted over all files.
 
     Raises:
-        DatasetError: The file or a row cannot be read; says file, line and mend.
-        RecipeError: There is no such adapter, or the cap is negative.
+        DatasetError: A file or a row cannot be read, or nothing is left to train on.
+        RecipeError: The cap or the hold-out is negative.
     """
-    if adapter not in ADAPTERS:
-        raise RecipeError(f"`{adapter}` is not an adapter", f"Adapters: {', '.join(ADAPTERS)}.")
-    if cap is not None and cap < 0:
-        raise RecipeError(f"{path}: a cap of {cap} rows", "Give a cap of 0 or more, or none.")
-    called = name or path.stem
-    leaf = f"{branch}/{called}"
-    samples: list[Sample] = []
-    for line, row in _rows(path):
-        messages = messages_from(ADAPTERS[adapter](row), f"{path}:{line}")
-        origin = Origin("dataset", f"{path.name}:{line}", licence)
-        samples.append(Sample(f"{leaf}#{line}", leaf, branch, messages, origin))
-    if not samples:
-        raise DatasetError(f"{path}: it holds no rows", _MEND)
-    if cap is None or cap >= len(samples):
-        return tuple(samples)
-    return tuple(samples[place] for place in chosen(len(samples), cap, seed, leaf))
+    if isinstance(source, Path):
+        source = find_dataset(source, adapter="messages")
+    called = name or source.name
+    if (cap is not None and cap < 0) or holdout < 0:
+        raise RecipeError(f"{called}: a cap of {cap}, and {holdout} held out", "Give 0 or more, or no cap.")
+    draw = _Draw(f"{branch}/{called}", seed, cap, holdout)
+    skipped: Counter[str] = Counter()
+    seen = Seen()
+    rows = place = 0
+    with closing(_all_rows(source)) as every:
+        for file, number, row in every:
+            rows += 1
+            said = source.adapter(row.data, row.where)
+            if isinstance(said, Skip):
+                skipped[said.reason] += 1
+                continue
+            place += 1
+            if not seen.add(_digest(said)):
+                skipped[REPEATED] += 1
+                continue
+            origin = Origin("dataset", f"{file.name}:{row.number}", licence or source.licence)
+            draw.offer(place - 1, Sample(f"{draw.leaf}#{number}", draw.leaf, branch, said, origin))
+    samples, held = draw.result()
+    _check_left(source, rows, skipped, held=len(held), left=place - skipped[REPEATED] - len(held))
+    over = rows - len(samples) - len(held) - sum(skipped.values())
+    if over:
+        skipped[f"beyond the cap of {cap}"] = over
+    reasons = {reason: count for reason, count in sorted(skipped.items()) if count}
+    return Dataset(called, samples, held, reasons, licence or source.licence, rows)
 
 
-def messages_from(value: object, where: str) -> tuple[Message, ...]:
-    """A conversation that can be trained on, out of JSON.
+def questions_of(dataset: Dataset) -> tuple[Question, ...]:
+    """The rows that were held out, as questions to grade with; the group is the dataset's name.
 
-    Args:
-        value: What should be a list of messages.
-        where: File and line, for errors.
-
-    Raises:
-        DatasetError: It is not one.
+    Of several turns the first is asked: the others hang on it. A system prompt is left out, as it is
+    where the models are asked.
     """
-    if not isinstance(value, list) or not value:
-        raise DatasetError(f"{where}: there is no list of messages", _MEND)
-    found = [_message(entry, number, where) for number, entry in enumerate(value, 1)]
-    turns = found[1:] if found[0].role == "system" else found
-    for number, message in enumerate(turns, len(found) - len(turns) + 1):
-        wanted = "user" if (number - (len(found) - len(turns))) % 2 else "assistant"
-        if message.role != wanted:
-            raise DatasetError(
-                f"{where}: message {number} is of the {message.role}, the {wanted} should speak",
-                "After an optional system message, user and assistant take turns.",
-            )
-    if not turns or turns[-1].role != "assistant":
-        raise DatasetError(f"{where}: the last message is not the assistant's", "Give every row its answer.")
+    found = []
+    for sample in dataset.held:
+        turns = [message for message in sample.messages if message.role != "system"]
+        found.append(Question(sample.id, dataset.name, turns[0].content, turns[1].content))
     return tuple(found)
 
 
-def _message(entry: object, number: int, where: str) -> Message:
-    if not isinstance(entry, dict):
-        raise DatasetError(f"{where}: message {number} is not an object", _MEND)
-    # Exports fill in absent keys with null; anything else would be trained on wrongly if passed over.
-    extra = sorted(str(key) for key, value in entry.items() if key not in {"role", "content"} and value)
-    if extra:
-        raise DatasetError(
-            f"{where}: message {number} has `{extra[0]}`", "Leave role and content alone in it."
-        )
-    role, content = entry.get("role"), entry.get("content")
-    if role not in get_args(Role):
-        raise DatasetError(
-            f"{where}: message {number} has the role {role!r:.40}", "Use system, user, assistant."
-        )
-    if not isinstance(content, str):
-        raise DatasetError(f"{where}: the content of message {number} is not a string", _MEND)
-    if not content.strip():
-        raise DatasetError(
-            f"{where}: the content of message {number} is empty", "Fill it in, or leave the row out."
-        )
-    try:
-        content.encode()
-    except UnicodeEncodeError as error:
-        raise DatasetError(
-            f"{where}: message {number} holds half a character", "Repair its \\ud800 escape."
-        ) from error
-    return Message(cast(Role, role), content)
+def licence_said(source: Source, licence: str, path: str) -> str:
+    """The licence of a dataset, which somebody has to say: what is unknown stays out (§3.1).
+
+    Args:
+        source: The dataset.
+        licence: The recipe's word.
+        path: The dataset as the recipe names it, for the error.
+
+    Raises:
+        DatasetError: Neither the recipe nor the dataset's card says it.
+    """
+    if found := licence.strip() or source.licence:
+        return found
+    raise DatasetError(
+        f"{path}: its licence is said neither in the recipe nor on a card",
+        f"Say it in the recipe: {{path: {path}, licence: …}}; of your own rows, licence: LicenseRef-own.",
+    )
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The lines that are not blank, from 1, as JSON objects."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="\n") as lines:
-            number = 0
-            while text := lines.readline(_LONGEST_LINE + 1):
-                number += 1
-                if len(text) > _LONGEST_LINE:
-                    raise DatasetError(f"{path}:{number}: the line is longer than 4 MB", _MEND)
-                if text.strip():
-                    yield number, _object(text, f"{path}:{number}")
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: it is not UTF-8 text", "Save it as UTF-8.") from error
-    except OSError as error:
-        raise DatasetError(
-            f"{path}: it cannot be read: {error.strerror}", "Check the path in the recipe."
-        ) from error
+def _all_rows(source: Source) -> Generator[tuple[DataFile, int, TableRow], None, None]:
+    """Every row with its file, and its number over all files."""
+    before = 0
+    for file in source.files:
+        last = 0
+        for row in rows_of(file.path):
+            last = row.number
+            yield file, before + last, row
+        before += last
 
 
-def _object(text: str, where: str) -> Mapping[str, Any]:
-    try:
-        row = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{where}: the line is not JSON", "Put one JSON object on each line.") from error
-    if not isinstance(row, dict):
-        raise DatasetError(f"{where}: the line is not a JSON object", _MEND)
-    return row
+def _digest(said: tuple[Message, ...]) -> int:
+    whole = hashlib.blake2b(digest_size=8)
+    for message in said:
+        content = message.content.encode()
+        whole.update(f"{message.role} {len(content)} ".encode() + content)
+    return int.from_bytes(whole.digest(), "big")
+
+
+def _check_left(source: Source, rows: int, skipped: Mapping[str, int], *, held: int, left: int) -> None:
+    where = str(source.files[0].path) if len(source.files) == 1 and not source.revision else source.name
+    if not rows:
+        raise DatasetError(f"{where}: it holds no rows", ROW_MEND)
+    if left:
+        return
+    if held:
+        raise DatasetError(f"{where}: all its {held} rows are held out", "Lower `holdout`, or leave it out.")
+    reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
+    raise DatasetError(f"{where}: none of its {rows} rows can be trained on: {reasons}", "Leave it out.")
+
+
+class _Draw:
+    """The samples and the held-out ones, drawn apart from one stream."""
+
+    def __init__(self, leaf: str, seed: int, cap: int | None, holdout: int) -> None:
+        self.leaf = leaf
+        self._seed = seed
+        self._cap = cap
+        # Room for those that turn out to be held: they are in both draws until the end.
+        self._taken = Lowest[Sample](None if cap is None else cap + holdout)
+        self._held = Lowest[Sample](holdout)
+
+    def offer(self, place: int, sample: Sample) -> None:
+        size = sum(len(message.content) for message in sample.messages)
+        for drawn, name in ((self._held, f"held out of {self.leaf}"), (self._taken, self.leaf)):
+            at = rank(self._seed, name, place) if drawn.most else place
+            if drawn.wants(at, place):
+                drawn.offer(at, place, size, sample)
+        if self._taken.size > MOST_TEXT:
+            raise DatasetError(
+                f"{self.leaf}: more than {MOST_TEXT:,} characters would be kept in memory",
+                "Give the dataset a lower `cap`.",
+            )
+
+    def result(self) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+        """The samples and the held-out ones, each in the order of the rows."""
+        held = {place: sample for _, place, sample in self._held.items()}
+        taken = [(place, sample) for _, place, sample in self._taken.items() if place not in held]
+        kept = sorted(taken[: self._cap], key=lambda entry: entry[0])
+        return tuple(sample for _, sample in kept), tuple(held[place] for place in sorted(held))

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from feldspar.errors import RecipeError
-from feldspar.mix.chance import chosen
 from feldspar.mix.datasets import read_dataset
+from feldspar.mix.sampling import chosen
 from feldspar.types import Phase, PhaseData, Row, Sample, Take
 
 _NUMBER = re.compile(r"#(\d{1,15})$")
@@ -151,7 +151,9 @@ def _joined(phase: Phase, mine: Sequence[Sample], dropped: list[tuple[str, str]]
     rows: list[Sample] = []
     for number, file in enumerate(phase.files, 1):
         name = f"{phase.name}/{number}-{Path(file).stem}"
-        rows += read_dataset(Path(file), branch=branch, name=name)
+        read = read_dataset(Path(file), branch=branch, name=name)
+        rows += read
+        dropped += [(f"{branch}/{name}", f"{count} rows: {why}") for why, count in read.skipped.items()]
     kept, copies = _distinct([*mine, *rows])
     dropped += copies
     already = {sample.id for sample in mine}
