@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 from tests.tiny import make_tiny
+
+# Before any test file copies the environment for its processes: nobody's own cache is read or written.
+_CACHE = tempfile.TemporaryDirectory(prefix="feldspar-cache-")
+os.environ["FELDSPAR_CACHE"] = _CACHE.name
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,9 @@ import pytest
 SRC = Path(__file__).resolve().parents[1] / "src"
 FILES = sorted((SRC / "feldspar").rglob("*.py"))
 
-BASE = {"types", "errors", "facts", "text", "jsonl", "events"}
+BASE = {"types", "errors", "facts", "text", "jsonl", "events", "spdx"}
 STAGES = {"taxonomy", "generate", "mix", "train", "evaluate", "report"}
-RECIPE = {"recipe", "recipe_fields", "recipe_parts", "recipe_words", "recipe_yaml"}
+RECIPE = {"recipe", "recipe_data", "recipe_fields", "recipe_parts", "recipe_words", "recipe_yaml"}
 TORCH = {"torch", "transformers", "safetensors", "accelerate"}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "events": set(),
     "facts": {"text", "types"},
     "text": {"types"},
+    "spdx": {"text"},
     "jsonl": {"errors", "types"},
     **dict.fromkeys(RECIPE, BASE | RECIPE),
     "run": BASE | RECIPE,
@@ -51,6 +52,7 @@ ONLY_IN = {
     "lm_eval": {"evaluate"},
     "xllamacpp": {"teacher"},
     "aiohttp": {"teacher"},
+    "license_expression": {"spdx"},
     "typer": {"commands"},
     "rich": {"progress"},
     "pickle": set(),

@@ -89,7 +89,7 @@ def with_seeds(seeds: str) -> Callable[[Path], None]:
     [
         (shutil.rmtree, ("does not exist", "feldspar init")),
         (emptied, ("is empty: no qna.yaml", "feldspar init")),
-        (with_seeds(" []"), ("verse/qna.yaml:4:1: error", "0 seed examples", "feldspar check")),
+        (with_seeds(" []"), ("verse/qna.yaml:4:16: error", "0 seed examples", "feldspar check")),
         (with_seeds("\n  - question: ''\n    answer: x"), ("verse/qna.yaml:5:15: error", "is blank")),
     ],
 )

@@ -99,6 +99,11 @@ def test_every_verb_of_the_parser_is_in_the_help() -> None:
         (["run"], "RECIPE"),
         (["run", "x.yaml"], "--out"),
         (["check"], "PATH"),
+        (["check", "x", "--format", "xml"], "xml"),
+        (["check", "x", "--json", "--format", "sarif"], "exclude each other"),
+        (["check", "x", "--base"], "--base"),
+        (["tree"], "PATH"),
+        (["schema", "x"], "x"),
         (["mix", "run", "--colour"], "--colour"),
         (["export", "run", "--to", "gguf", "--out", "x"], "gguf"),
     ],
@@ -204,6 +209,143 @@ def test_init_writes_the_example_and_refuses_what_is_not_empty(
     assert cli.main(["init", str(target)]) == 1
     assert "not empty" in capsys.readouterr().err
     assert {name: (target / name).read_bytes() for name in files} == before
+
+
+@pytest.fixture
+def leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a taxonomy of a sound leaf and a bad one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FELDSPAR_CACHE", str(tmp_path / "cache"))
+    for name in ("good", "bad"):
+        folder = Path("skills") / name
+        folder.mkdir(parents=True)
+        seeds = "  - question: Why?\n    answer: Because.\n"
+        author = "someone" if name == "good" else "12"
+        text = (
+            f"version: 4\ncreated_by: {author}\ntask_description: Ask why, and say.\nseed_examples:\n{seeds}"
+        )
+        (folder / "qna.yaml").write_text(text)
+        (folder / "attribution.txt").write_text("License of the work: CC0-1.0\n")
+    return Path("skills")
+
+
+BAD = "skills/bad/qna.yaml:2:13: error: `created_by` is a number (12) where a string belongs [type]"
+
+
+def test_check_prints_text_and_says_by_its_exit_code_whether_there_are_errors(
+    leaves: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # What CI it runs in changes nothing: a format is named, or it is text.
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert cli.main(["check", str(leaves)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == BAD
+    assert lines[-1] == "1 error, 0 warnings"
+    assert cli.main(["check", str(leaves), "--quiet"]) == 1
+    assert capsys.readouterr().out.splitlines() == lines[:-1]
+    assert cli.main(["check", str(leaves / "good")]) == 0
+    assert capsys.readouterr().out == "0 errors, 0 warnings\n"
+    assert cli.main(["check", str(leaves / "good"), "-q"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_check_prints_what_programs_read(leaves: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = []
+    for words in (["--json"], ["--format", "json"], ["--json", "--format", "json", "--quiet"]):
+        assert cli.main(["check", str(leaves), *words]) == 1
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1] == outputs[2]
+    (problem,) = json.loads(outputs[0])["problems"]
+    assert list(problem) == ["file", "line", "column", "severity", "rule", "message", "mend"]
+    assert (problem["file"], problem["line"]) == ("skills/bad/qna.yaml", 2)
+    assert cli.main(["check", str(leaves.absolute()), "--format", "github"]) == 1
+    assert capsys.readouterr().out.startswith("::error file=skills/bad/qna.yaml,line=2,col=13,title=type::")
+    assert cli.main(["check", str(leaves), "--format=sarif"]) == 1
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert run["tool"]["driver"]["version"] == feldspar.__version__
+    assert [result["ruleId"] for result in run["results"]] == ["type"]
+
+
+def test_a_hostile_name_stays_a_name_in_every_format(
+    leaves: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = leaves / "a\n::error::x" / "##[error]\x1b[2J" / os.fsdecode(b"\xff")
+    odd.mkdir(parents=True)
+    (odd / "qna.yaml").write_text("version: '\n::error::x'\n")
+    for form in ("text", "json", "github", "sarif"):
+        assert cli.main(["check", str(leaves), "--format", form]) == 1
+        out = capsys.readouterr().out
+        assert "##[" not in out
+        assert "\x1b" not in out
+        commands = [line for line in out.split("\n") if line.lstrip().startswith("::")]
+        assert all(line.startswith(("::error file=", "::warning file=")) for line in commands)
+        assert bool(commands) == (form == "github")
+
+
+def git(*words: str) -> None:
+    names = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environment = {**os.environ, **names, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    subprocess.run(["git", *words], env=environment, check=True, capture_output=True, timeout=60)
+
+
+def test_check_of_what_differs_from_a_revision(leaves: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "x")
+    assert cli.main(["check", str(leaves), "--base", "HEAD"]) == 0
+    assert capsys.readouterr().out == "0 errors, 0 warnings\n"
+    with (leaves / "bad" / "qna.yaml").open("a") as file:
+        file.write("# more\n")
+    assert cli.main(["check", str(leaves), "--base", "HEAD"]) == 1
+    assert capsys.readouterr().out.startswith(BAD)
+
+
+@pytest.mark.parametrize("revision", ["nope", "--upload-pack=x", "-h", ""])
+def test_a_base_that_is_no_revision_is_a_line_and_1(
+    leaves: Path, revision: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "x")
+    assert cli.main(["check", str(leaves), f"--base={revision}", "--format", "json"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("feldspar: --base")
+    assert len(captured.err.splitlines()) == 2
+    assert "--base" in json.loads(captured.out)["error"]["what"]
+
+
+def test_a_base_outside_of_git_is_a_line_and_1(leaves: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", str(leaves), "--base", "HEAD"]) == 1
+    assert "skills is in no git repository" in capsys.readouterr().err
+
+
+def test_tree_shows_the_leaves_and_tells_of_errors(leaves: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["tree", str(leaves)]) == 1
+    text = capsys.readouterr().out
+    assert " ".join(text.split()).endswith("all 1 leaf, 1 unusable 1 seed 1 error")
+    assert cli.main(["tree", str(leaves / "good"), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert [row["seeds"] for row in data["leaves"]] == [1]
+    assert cli.main(["tree", str(leaves / "nowhere")]) == 1
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_schema_is_printed_or_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["schema", "--quiet", "--json"]) == 0
+    text = capsys.readouterr().out
+    assert "$schema" in json.loads(text)
+    out = tmp_path / "new" / "qna.schema.json"
+    for _ in range(2):
+        assert cli.main(["schema", "--out", str(out)]) == 0
+        assert str(out) in capsys.readouterr().out
+        assert out.read_text() == text
+    leaf = tmp_path / "qna.yaml"
+    leaf.write_text("version: 4\n")
+    assert cli.main(["schema", "--out", str(leaf)]) == 1
+    assert "nothing was written" in capsys.readouterr().err
+    assert leaf.read_text() == "version: 4\n"
+    assert cli.main(["schema", "--out", str(tmp_path)]) == 1
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_export_writes_samples_and_model_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

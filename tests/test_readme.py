@@ -46,6 +46,9 @@ def test_the_leaf_in_the_readme_is_a_leaf(tmp_path: Path) -> None:
     folder = tmp_path / "knowledge" / "islands" / "ondry"
     folder.mkdir(parents=True)
     (folder / "qna.yaml").write_text(leaf, encoding="utf-8")
-    (folder / "ondry.md").write_text("The forest of Ondry is called Harwood.\n", encoding="utf-8")
+    (folder / "ondry.md").write_text(
+        "The forest of Ondry is called Harwood, and it is made up almost entirely of alder trees.\n",
+        encoding="utf-8",
+    )
     (folder / "attribution.txt").write_text("License of the work: Apache-2.0\n", encoding="utf-8")
     assert check([tmp_path]) == ()

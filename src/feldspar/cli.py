@@ -14,6 +14,7 @@ import select
 import shlex
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TextIO
 
@@ -113,7 +114,7 @@ def _failed(error: Exception, words: list[str], job: Job | None) -> int:
     else:
         _tell(told.what, told.mend)
         what, mend = told.what, told.mend
-    if "--json" in words:
+    if "--json" in words or "--format=json" in words or ("--format", "json") in pairwise(words):
         _print_safely(json.dumps({"error": {"what": what, "mend": mend}}, ensure_ascii=False), sys.stdout)
     return PROBLEMS
 

@@ -7,6 +7,7 @@ errors and interruptions end.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from feldspar.errors import RunError
 from feldspar.progress import Live, clean
 from feldspar.verbs import OK, PROBLEMS, VERBS, Job
 
+Format = Literal["text", "json", "github", "sarif"]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Put a setting over the recipe's; may be repeated."),
@@ -69,34 +71,92 @@ def check(
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH...", help="Taxonomies, folders, qna.yaml files.")
     ],
-    strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Take problems of style for errors.")] = False,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="REV", help="Only leaves that differ from this git revision, committed or not."),
+    ] = None,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="For people, programs, GitHub's annotations or code scanning."),
+    ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Fetch documents in git, and check contexts against them.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Leave out the count.")] = False,
+) -> Job:
+    if as_json and form not in (None, "json"):
+        raise typer.BadParameter(f"--json and --format {form} exclude each other.")
+
+    def act() -> int:
+        from feldspar import __version__, lab
+
+        problems = lab.check(paths, strict, base, fetch)
+        chosen = "json" if as_json else form or "text"
+        # What is wrong is the result, not progress: --quiet leaves out the count alone.
+        text = lab.formatted(problems, chosen, here=os.getcwd(), version=__version__, count=not quiet)
+        if text:
+            sys.stdout.write(text + "\n")
+        return PROBLEMS if any(problem.severity == "error" for problem in problems) else OK
+
+    return Job(act)
+
+
+@_verb("tree")
+def tree(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The taxonomy's folder.")],
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> Job:
     def act() -> int:
         from feldspar import lab
 
-        problems = [jsonl.to_json(problem) for problem in lab.check(paths, strict)]
-        errors = sum(problem["severity"] == "error" for problem in problems)
-        text = "\n".join(_problem(problem) for problem in problems)
-        if problems:
-            text += "\n"
-        text += f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}"
-        # What is wrong is the result, not progress: --quiet leaves out the count alone.
-        _print({"problems": problems}, text, as_json, quiet and not problems)
-        return PROBLEMS if errors else OK
+        result = lab.tree(path)
+        _print(jsonl.to_json(result), str(result), as_json, False)
+        return PROBLEMS if result.totals[-1].errors else OK
 
     return Job(act)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+@_verb("schema")
+def schema(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to; else it is printed.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> Job:
+    def act() -> int:
+        from feldspar import lab
+
+        text = json.dumps(lab.schema(), ensure_ascii=False, indent=2) + "\n"
+        if out is None:
+            sys.stdout.write(text)
+            return OK
+        _write_schema(out, text)
+        _print({"path": str(out)}, f"{out}: the JSON Schema of qna.yaml", as_json, quiet)
+        return OK
+
+    return Job(act)
 
 
-def _problem(problem: dict[str, Any]) -> str:
-    place = f"{problem['file']}:{problem['line']}:{problem['column']}"
-    mend = f"\n    {problem['mend']}" if problem["mend"] else ""
-    return f"{place}: {problem['severity']}: {problem['message']} [{problem['rule']}]{mend}"
+def _write_schema(out: Path, text: str) -> None:
+    """Put a JSON file where none is, or in another's place."""
+    with jsonl.writing(out):
+        if out.exists() and not _is_json(out):
+            raise RunError(f"{out} exists and is no JSON: nothing was written", "Name a new file with --out.")
+        part = out.with_name(out.name + ".partial")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(out)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_bytes()), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 @_verb("plan")

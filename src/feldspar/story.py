@@ -117,6 +117,8 @@ class Plan:
     """Path, pipeline, samples wanted, calls if every draw is kept, calls at most."""
     teacher: str
     pack: str
+    notes: tuple[str, ...] = ()
+    """What a person should know before: a document that stays out, a warning."""
 
     def __str__(self) -> str:
         rows: list[Sequence[str]] = [("leaf", "pipeline", "samples", "calls", "at most")]
@@ -124,16 +126,23 @@ class Plan:
             rows.append((path, pipeline, *map(str, numbers)))
         totals = (sum(column) for column in zip(*(leaf[2:] for leaf in self.leaves), strict=True))
         rows.append(("all", "", *map(str, totals)))
-        return "\n".join([*_columns(rows), f"teacher: {self.teacher}, prompts: {self.pack}"])
+        notes = [f"note: {note}" for note in self.notes]
+        return "\n".join([*_columns(rows), f"teacher: {self.teacher}, prompts: {self.pack}", *notes])
 
 
-def plan(recipe: Recipe, watch: events.Watch = events.silent) -> Plan:
+def plan(recipe: Recipe) -> Plan:
     """Leaves, samples and calls, from the taxonomy and the prompt pack alone.
 
     Raises:
         FeldsparError: what `generate` would raise for the same recipe.
     """
-    leaves = stages.read_leaves(recipe, watch)
+    notes: list[str] = []
+
+    def noted(event: events.Event) -> None:
+        if isinstance(event, events.Note):
+            notes.append(event.text)
+
+    leaves = stages.read_leaves(recipe, noted)
     teacher = models.plan_teacher(recipe)
     pack = generate.load_pack(teacher.pack)
     rows = []
@@ -148,7 +157,7 @@ def plan(recipe: Recipe, watch: events.Watch = events.silent) -> Plan:
                 one.max_draws * calls * pack.attempts,
             )
         )
-    return Plan(tuple(rows), teacher.model, pack.name)
+    return Plan(tuple(rows), teacher.model, pack.name, tuple(notes))
 
 
 def show(folder: Path, name: str) -> str:

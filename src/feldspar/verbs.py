@@ -29,7 +29,12 @@ class Verb:
 
 VERBS = {
     "init": Verb("init DIR", "write a project to edit: a recipe, and a taxonomy with a leaf of each kind"),
-    "check": Verb("check PATH... [--strict]", "name every problem of a taxonomy, with file, line and mend"),
+    "check": Verb(
+        "check PATH... [--strict] [--base REV]",
+        "name every problem, with its line and mend, for people, editors and CI",
+    ),
+    "tree": Verb("tree PATH", "the branches with their leaves, seeds, documents, licences and problems"),
+    "schema": Verb("schema [--out FILE]", "the JSON Schema of qna.yaml, for editors"),
     "plan": Verb("plan RECIPE", "leaves, calls, tokens and time, before anything is asked"),
     "generate": Verb("generate RECIPE --out RUN", "taxonomy to samples"),
     "mix": Verb("mix RUN", "samples to the phases' data, with their replay buffers"),

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.taxonomy.leaves import LOCAL, REPO, knowledge, skill, write
 
-from feldspar.taxonomy import Problem, check
+from feldspar.taxonomy import Problem, check, read
 
 
 def problems(tmp_path: Path, text: str | bytes, leaf: str = "compositional_skills/a") -> list[Problem]:
     write(tmp_path, leaf, text)
-    (tmp_path / leaf / "island.md").write_text("# Orrin\n\nAn island.\n")
+    (tmp_path / leaf / "island.md").write_text("# Orrin\n\n" + "".join(f"Context {n}.\n" for n in range(6)))
     return list(check([tmp_path]))
 
 
@@ -24,8 +26,6 @@ def rules(tmp_path: Path, text: str | bytes, leaf: str = "compositional_skills/a
     "text",
     [
         skill(None, 1),
-        skill(1, 1).replace("Write riddles.", "''"),
-        skill(1, 3) + "  - question: Riddle 0?\n    answer: Answer 0.\n",
         skill(2),
         skill(3),
         skill(4, 1, "license: CC-BY-4.0\nstyle: creative\n"),
@@ -43,11 +43,48 @@ def test_sound_skills(tmp_path: Path, text: str) -> None:
         knowledge(),
         knowledge(4, 1, 1, LOCAL),
         knowledge(4, 1, 1, REPO, "license: Apache-2.0 OR MIT\n"),
-        knowledge() + "        note: further keys are free in a pair\n",
+        knowledge() + "        note: further keys are free in a pair\n        1: [a, {b: 2024-01-01}]\n",
     ],
 )
 def test_sound_knowledge(tmp_path: Path, text: str) -> None:
     assert problems(tmp_path, text, "knowledge/a") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "line"),
+    [
+        # What InstructLab's schemas let be, though it is hardly meant.
+        (skill(1, 1).replace("Write riddles.", "''"), "vague-task", 3),
+        (skill(1, 3) + "  - question: Riddle 0?\n    answer: Answer 0.\n", "near-seed", 11),
+        (skill(3).replace("version: 3", "version: 3.0"), "version", 1),
+        (skill(3).replace("someone", "' '"), "blank", 2),
+        (skill(3, 6).replace("Answer 1.", "' '"), "blank", 8),
+        (skill(3).replace("Answer 1.", '"a\\0b"'), "control-character", 8),
+        (skill(3).replace("Riddle 1?", '"Is \\babc\\b a word?"'), "control-character", 7),
+        (skill(3) + "  - question: 'Riddle 0? '\n    answer: Answer 0.\n", "near-seed", 15),
+        ("0\n", "empty-file", 1),
+        ("''\n", "empty-file", 1),
+        ("false\n", "empty-file", 1),
+    ],
+)
+def test_what_the_reference_takes_is_a_warning(tmp_path: Path, text: str, rule: str, line: int) -> None:
+    (problem,) = problems(tmp_path, text)
+    assert (problem.rule, problem.line, problem.severity) == (rule, line, "warning")
+    assert [found.severity for found in check([tmp_path], strict=True)] == ["warning"]
+
+
+def test_seeds_that_are_all_blank_make_no_leaf_and_no_error(tmp_path: Path) -> None:
+    found = problems(tmp_path, skill(1, 2).replace("Riddle 0?", "' '").replace("Riddle 1?", "' '"))
+    assert [(problem.rule, problem.severity) for problem in found] == [("blank", "warning")] * 3
+    assert read(tmp_path).leaves == ()
+
+
+def test_a_pair_with_another_note_is_another_pair(tmp_path: Path) -> None:
+    again = "      - question: What 4 2?\n        answer: That 4 2.\n"
+    (other,) = problems(tmp_path, knowledge() + again + "        note: other\n", "knowledge/a")
+    assert (other.rule, other.severity) == ("near-seed", "warning")
+    (same,) = problems(tmp_path, knowledge() + again, "knowledge/a")
+    assert (same.rule, same.severity) == ("repeated-seed", "error")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +104,18 @@ def test_sound_knowledge(tmp_path: Path, text: str) -> None:
         (skill(None).replace("created_by", "version: '3'\ncreated_by"), ["version"]),
         (skill(9), ["version"]),
         (skill(3).replace("version: 3", "version: true"), ["version"]),
-        (skill(3).replace("version: 3", "version: 3.0"), ["version"]),
+        (skill(3).replace("version: 3", "version: 3.5"), ["version"]),
+        (skill(3).replace("version: 3", "version: .inf"), ["version"]),
+        (skill(3).replace("version: 3", "version: 0x"), ["version"]),
+        (skill(3).replace("version: 3", "version:"), ["version"]),
+        (skill(4, 1).replace("Write riddles.", "' '"), ["blank"]),
+        (skill(3).replace("Answer 1.", '"\\ud800"'), ["control-character"]),
+        (skill(3).replace("Answer 1.", "="), ["type"]),
+        (skill(3).replace("Answer 1.", "2024-13-45"), ["type"]),
+        (skill(3) + "  - &a\n    question: Q\n    answer: A\n  - <<: *a\n", ["repeated-seed"]),
+        (skill(3) + "  - answer: Answer 0.\n    question: 'Riddle 0?'\n", ["repeated-seed"]),
+        ("\ufeff\ufeff" + skill(3), ["yaml"]),
+        ("a: \x9f\n".encode(), ["control-character"]),
         (skill(3, extra="created_by: again\n"), ["duplicate-key"]),
         (skill(3, extra="license: MIT\n"), ["unknown-key"]),
         (skill(3, extra=REPO), ["unknown-key"]),
@@ -84,7 +132,6 @@ def test_sound_knowledge(tmp_path: Path, text: str) -> None:
         ("{}\n", ["empty-file"]),
         (b"a: \xff\n", ["encoding"]),
         (b"a: \x00\n", ["control-character"]),
-        (skill(3).replace("Answer 1.", '"a\\0b"'), ["control-character"]),
         (b"\xff\xfe" + skill(3).encode("utf-16-le"), ["encoding"]),
         ("[" * 5000, ["too-deep"]),
         ("- " * 5000, ["too-deep"]),
@@ -113,6 +160,10 @@ def test_broken_skills(tmp_path: Path, text: str | bytes, expected: list[str]) -
         (knowledge(4, document=LOCAL + "  repo: r\n"), ["unknown-key"]),
         (knowledge() + "      - question: What 4 2?\n        answer: That 4 2.\n", ["repeated-seed"]),
         (knowledge(extra="task_description: x\n"), ["unknown-key"]),
+        (knowledge() + "        note: {a: 1, a: 2}\n", ["duplicate-key"]),
+        (knowledge() + "        note: [!own x]\n", ["type"]),
+        (knowledge() + "        note: 2024-13-45\n", ["type"]),
+        (knowledge() + "        ? [a]\n        : b\n", ["key-type"]),
     ],
 )
 def test_broken_knowledge(tmp_path: Path, text: str, expected: list[str]) -> None:
@@ -129,6 +180,113 @@ def test_a_problem_says_where_and_how_to_mend_it(tmp_path: Path) -> None:
     number = problems(tmp_path, skill(3).replace("Answer 2.", "42"))[0]
     assert (number.line, number.column) == (10, 13)
     assert number.message == "seed_examples[2].answer is a number (42) where a string belongs"
+
+
+PLACES = """# A comment
+version: 3
+created_by:
+  - someone
+task_description: |
+  Write
+  riddles.
+colour: red
+seed_examples:
+  - question: One?
+    answer: 1
+  - question: Two?
+  - answer: >
+      Three.
+    question: ''
+    contxt: |
+      Much.
+  - five
+"""
+
+
+def test_every_problem_stands_at_the_node_that_it_is_about(tmp_path: Path) -> None:
+    found = problems(tmp_path, PLACES)
+    assert [(problem.rule, problem.line, problem.column) for problem in found] == [
+        ("type", 4, 3),
+        ("unknown-key", 8, 1),
+        ("too-few-seeds", 10, 3),
+        ("type", 11, 13),
+        ("missing-key", 12, 5),
+        ("blank", 15, 15),
+        ("unknown-key", 16, 5),
+        ("type", 18, 5),
+    ]
+    assert all(problem.mend for problem in found)
+    assert next(p for p in found if p.line == 16).mend == "did you mean `context`?"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "words"),
+    [
+        ("a: b: c\n", 1, 5, "quote a value that holds a colon"),
+        ("a: 1\n\tb: 2\n", 2, 1, "not tabs"),
+        ("a: 'it's'\n", 1, 8, "double a quote"),
+        ("a: 1\n  b: 2\n", 2, 4, "quote a value that holds a colon"),
+        ("a: 1\nb\nc: 2\n", 3, 1, "write a key as `key: value`"),
+        ("a: 1\n b: 2\nc: 3\n", 2, 3, "quote a value that holds a colon"),
+        ("a:\n  - b\n c: 1\n", 3, 2, "align keys"),
+        ("a: 'b\n", 2, 1, "close it"),
+        ("a: [b, c\n", 2, 1, "close it"),
+        ("a: [b c: d: e]\n", 1, 11, "part the items by commas"),
+        ("a: @b\n", 1, 4, "starts with a sign"),
+        ("a: `b`\n", 1, 4, "starts with a sign"),
+        ("a: *b\n", 1, 4, "starts with *"),
+        ("a: &b c\nd: &b e\n", 2, 4, "name one of them otherwise"),
+        ('a: "\\d"\n', 1, 6, "double the backslash"),
+        ("a: b\n---\nc: d\n", 2, 1, "one document a file"),
+        ("a: {b: why?, c?}\n", 1, 11, "quote the text"),
+        ("a: %b\n", 1, 4, "starts with a sign"),
+        ("a: | text\n", 1, 6, "below its `|`"),
+        ("a: !<b\n", 1, 7, "starts with !"),
+    ],
+)
+def test_what_is_not_yaml_is_placed_and_mended(
+    tmp_path: Path, text: str, line: int, column: int, words: str
+) -> None:
+    (problem,) = problems(tmp_path, text)
+    assert (problem.rule, problem.line, problem.column) == ("yaml", line, column)
+    assert words in problem.mend
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="ab_-. ", min_size=1, max_size=12))
+def test_any_other_key_is_told(key: str) -> None:
+    from feldspar.taxonomy.checks import judge
+    from feldspar.taxonomy.compose import compose
+    from feldspar.taxonomy.problems import Findings
+
+    found = Findings("qna.yaml")
+    node = compose(skill(3, extra=f"{key!r}: x\n"), found)
+    assert node is not None
+    judge(node, "compositional_skills", found)
+    (problem,) = found.problems
+    assert (problem.rule, problem.line) == ("unknown-key", 4)
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("task_desciption", "task_description"),
+        ("Task-Description", "task_description"),
+        ("task description", "task_description"),
+        ("description", "task_description"),
+        ("seeds", "seed_examples"),
+        ("examples", "seed_examples"),
+        ("createdby", "created_by"),
+        ("author", ""),
+        ("x" * 5_000, ""),
+    ],
+)
+def test_a_misspelt_key_is_told_the_nearest_one(tmp_path: Path, key: str, meant: str) -> None:
+    text = skill(3, extra=f"? {key}\n: x\n")
+    text = text.replace(f"{meant}:", "other:") if meant else text
+    mend = next(p.mend for p in problems(tmp_path, text) if p.line == 4)
+    assert mend == (f"did you mean `{meant}`?" if meant else mend)
+    assert meant or mend.startswith("remove it")
 
 
 def test_all_problems_of_a_file_are_told_at_once(tmp_path: Path) -> None:

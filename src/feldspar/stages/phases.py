@@ -9,6 +9,7 @@ from pathlib import Path
 from feldspar import evaluate, events, jsonl, mix, models
 from feldspar.errors import RunError
 from feldspar.run import Run
+from feldspar.stages.datasets import read_rows
 from feldspar.stages.work import Work, all_questions, files, write_json
 from feldspar.types import PhaseData, Sample
 
@@ -18,7 +19,7 @@ def phase_inputs(work: Work) -> dict[str, str]:
     return {
         "2-samples": work.run.output_digest("2-samples"),
         "the student's tokenizer": models.student_digest(work.recipe),
-        **files("dataset", [entry.path for entry in work.recipe.foundational]),
+        **{f"dataset {entry.name}": mix.dataset_digest(source) for entry, source in work.sources},
         **files("rows", [path for phase in work.recipe.phases for path in phase.files]),
         **files("question file", work.recipe.evaluate.questions + work.recipe.evaluate.retention),
     }
@@ -40,14 +41,27 @@ def write_phases(work: Work, folder: Path) -> None:
                 kept.append(sample)
         return kept
 
+    foundational = []
+    told = []
+    for entry, source in work.sources:
+        dataset = read_rows(entry, source, recipe.generate.seed, cap=entry.cap)
+        foundational.append(clean(dataset))
+        told.append(
+            {
+                "name": dataset.name,
+                "licence": dataset.licence,
+                "revision": source.revision,
+                "rows": dataset.rows,
+                "taken": len(dataset),
+                "held": len(dataset.held),
+                "skipped": dict(dataset.skipped),
+            }
+        )
+        for reason, count in dataset.skipped.items():
+            watch(events.Note(f"dataset {dataset.name}: {count} of {dataset.rows} rows left out: {reason}"))
     mixed = mix.mix(
         clean(jsonl.read(run.path("2-samples") / "accepted.jsonl", Sample)),
-        [
-            clean(
-                mix.read_dataset(entry.path, licence=entry.licence, cap=entry.cap, seed=recipe.generate.seed)
-            )
-            for entry in recipe.foundational
-        ],
+        foundational,
         [phase.phase() for phase in recipe.phases],
         models.student_counter(recipe),
         short_tokens=recipe.mix.short_tokens,
@@ -73,6 +87,7 @@ def write_phases(work: Work, folder: Path) -> None:
         folder / "phases.json",
         {
             "short_tokens": mixed.short_tokens,
+            "datasets": told,
             "phases": [
                 {"phase": jsonl.to_json(data.phase), "skipped": data.skipped} for data in mixed.phases
             ],

@@ -13,6 +13,7 @@ from feldspar import recipe as recipes
 from feldspar.errors import TaxonomyError
 from feldspar.recipe import Recipe
 from feldspar.run import Run
+from feldspar.stages.cards import dataset_card, teacher_name
 from feldspar.stages.work import SHOWN_PROBLEMS, Work, files, graded_questions, write_json
 from feldspar.teacher import Journal, Reply, Request, Teacher
 from feldspar.types import Draft, Leaf, Passage, Question
@@ -90,9 +91,10 @@ def write_samples(work: Work, folder: Path) -> None:
         raise TaxonomyError(
             f"no leaf yielded a sample:\n{reasons}", "Every reply is in journal.sqlite; mend the leaves."
         )
-    jsonl.write(
-        folder / "accepted.jsonl", (generate.to_sample(draft, by_path[draft.leaf]) for draft in accepted)
-    )
+    samples = [generate.to_sample(draft, by_path[draft.leaf]) for draft in accepted]
+    jsonl.write(folder / "accepted.jsonl", samples)
+    card = dataset_card(leaves, samples, teacher_name(recipe))
+    (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
     jsonl.write(folder / "drafts.jsonl", accepted)
     jsonl.write(folder / "rejected.jsonl", (draft for draft in drafts if draft.rejected))
     write_json(folder / "funnel.json", generate.funnel(outcomes))

@@ -12,6 +12,7 @@ from feldspar import evaluate, events, jsonl, models
 from feldspar.errors import RunError
 from feldspar.recipe import Recipe
 from feldspar.run import Run
+from feldspar.stages.cards import model_card
 from feldspar.stages.phases import read_phases
 from feldspar.stages.work import Work, files, write_json
 from feldspar.types import Checkpoint, Leaf, PhaseData, Question
@@ -44,7 +45,8 @@ def write_checkpoints(work: Work, folder: Path) -> None:
 
     run, recipe, watch = work.run, work.recipe, work.watch
     student = load_student(recipe)
-    leaves = {leaf.path: leaf for leaf in jsonl.read(run.path("1-leaves") / "leaves.jsonl", Leaf)}
+    branches = {leaf.path: leaf.branch for leaf in jsonl.read(run.path("1-leaves") / "leaves.jsonl", Leaf)}
+    branches |= {entry.name: entry.branch for entry in recipe.foundational}
     held = tuple(jsonl.read(run.path("1-leaves") / "questions.jsonl", Question))
     found: list[Checkpoint] = []
     seen: set[str] = set()
@@ -53,7 +55,7 @@ def write_checkpoints(work: Work, folder: Path) -> None:
         if data.skipped:
             continue
         # A phase is chosen by all that was taught so far: it must not lose the phase before.
-        asked = tuple(question for question in held if leaves[question.group].branch in seen) or held
+        asked = tuple(question for question in held if branches[question.group] in seen) or held
         found += train.train_phase(
             student,
             data,
@@ -140,29 +142,3 @@ def write_model(work: Work, folder: Path) -> None:
     for path in (folder / "hf").iterdir():
         path.rename(folder / path.name)
     (folder / "hf").rmdir()
-
-
-def model_card(work: Work) -> str:
-    """What the model's README says: its source, what it was taught, under which licences."""
-    leaves = tuple(jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf))
-    # A folder's name says enough; where it lies is nobody's business.
-    base = work.recipe.student.model.rstrip("/").rpartition("/")[2]
-    base = base if work.recipe.student.model.startswith(("/", ".")) else work.recipe.student.model
-    lines = [
-        "---",
-        "library_name: transformers",
-        "tags: [feldspar, lab]",
-        "---",
-        f"# {work.run.folder.name}",
-        "",
-        f"Tuned from `{base}` with LAB (Large-scale Alignment for chatBots) by Feldspar, in the phases "
-        f"{', '.join(phase.name for phase in work.recipe.phases)}.",
-        f"The teacher was `{work.recipe.teacher.model}`.",
-        "",
-        "| leaf | branch | licence | written by |",
-        "|---|---|---|---|",
-    ]
-    for leaf in leaves:
-        cells = (leaf.path, leaf.branch, leaf.licence or "not said", leaf.created_by)
-        lines.append("| " + " | ".join(cell.replace("|", "/").replace("\n", " ") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"

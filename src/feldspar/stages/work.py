@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from feldspar import evaluate, events, jsonl, models, taxonomy
+from feldspar import evaluate, events, jsonl, mix, models, taxonomy
 from feldspar.errors import DatasetError, TaxonomyError
-from feldspar.recipe import Recipe
+from feldspar.recipe import DatasetSettings, Recipe
 from feldspar.run import Run
+from feldspar.stages.datasets import find_source
 from feldspar.types import Leaf, Question
 
 SHOWN_PROBLEMS = 5
@@ -37,18 +38,26 @@ class Work:
         """The teacher that the recipe means; nothing is started."""
         return models.plan_teacher(self.recipe)
 
+    @cached_property
+    def sources(self) -> tuple[tuple[DatasetSettings, mix.Source], ...]:
+        """The recipe's datasets, and where they are; no row of them is read."""
+        return tuple((entry, find_source(entry, self.recipe.licences)) for entry in self.recipe.foundational)
+
     def path(self, stage: str, name: str) -> Path:
         """A file of a stage."""
         return self.run.path(stage) / name
 
 
 def read_leaves(recipe: Recipe, watch: events.Watch) -> tuple[Leaf, ...]:
-    """The taxonomy's leaves.
+    """The taxonomy's leaves, with the documents that the licence gate lets in (§3.1).
+
+    Documents in git are fetched where the cache lacks them.
 
     Raises:
-        TaxonomyError: it has errors, or no leaf.
+        TaxonomyError: it has errors, or no leaf, or a document cannot be had.
     """
-    reading = taxonomy.read(recipe.taxonomy)
+    library = taxonomy.Library(taxonomy.cache_folder(), fetch=True)
+    reading = taxonomy.read(recipe.taxonomy, library)
     errors = [problem for problem in reading.problems if problem.severity == "error"]
     if errors:
         shown = "\n".join(str(problem) for problem in errors[:SHOWN_PROBLEMS])
@@ -64,7 +73,14 @@ def read_leaves(recipe: Recipe, watch: events.Watch) -> tuple[Leaf, ...]:
     warnings = len(reading.problems)
     if warnings:
         watch(events.Note(f"the taxonomy has {warnings} warnings: `feldspar check {recipe.taxonomy}`"))
-    return reading.leaves
+    gate = taxonomy.Gate(also=recipe.licences.also)
+    leaves = []
+    for leaf in reading.leaves:
+        admitted, kept_out = taxonomy.admit(leaf, gate, recipe.licences.of)
+        leaves.append(admitted)
+        for line in kept_out:
+            watch(events.Note(line))
+    return tuple(leaves)
 
 
 def look_ahead(work: Work) -> None:
@@ -76,11 +92,8 @@ def look_ahead(work: Work) -> None:
     if work.run.complete("3-phases"):
         return
     models.student_counter(work.recipe)
-    phases = work.recipe.phases
-    for path in (
-        *(entry.path for entry in work.recipe.foundational),
-        *(path for phase in phases for path in phase.files),
-    ):
+    _ = work.sources
+    for path in (path for phase in work.recipe.phases for path in phase.files):
         if not path.is_file():
             raise DatasetError(f"{path}: there is no such file", "Check the path in the recipe.")
 

@@ -6,8 +6,21 @@
 
 from __future__ import annotations
 
+from feldspar.taxonomy.documents import Library, cache_folder
+from feldspar.taxonomy.licences import Gate, admit, rule
 from feldspar.taxonomy.passages import passages
 from feldspar.taxonomy.problems import Problem
 from feldspar.taxonomy.reader import Reading, check, read
 
-__all__ = ["Problem", "Reading", "check", "passages", "read"]
+__all__ = [
+    "Gate",
+    "Library",
+    "Problem",
+    "Reading",
+    "admit",
+    "cache_folder",
+    "check",
+    "passages",
+    "read",
+    "rule",
+]

@@ -1,56 +1,87 @@
-"""A leaf's documents and its attribution, read from the leaf's own folder (§3.1)."""
+"""A leaf's documents, as text: from its own folder, or from git (§3.1)."""
 
 from __future__ import annotations
 
-import os.path
-import re
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from feldspar.taxonomy.checks import LocalFile
-from feldspar.taxonomy.problems import START, Findings
-from feldspar.taxonomy.source import MAX_BYTES, decode, read_bytes, why
+from feldspar.taxonomy.checks import LocalFile, Sources
+from feldspar.taxonomy.convert import SUFFIXES, Unreadable, to_text
+from feldspar.taxonomy.git import GitTrouble, fetch
+from feldspar.taxonomy.problems import START, Findings, Place
+from feldspar.taxonomy.source import read_bytes, why
 from feldspar.types import Document
 
 MAX_DOCUMENT_BYTES = 20_000_000
-SUFFIXES = (".md", ".markdown", ".txt", ".rst")
 
-_LICENCE = re.compile(r"^[ \t]*licen[sc]e of the work[ \t]*:(.*)$", re.IGNORECASE | re.MULTILINE)
+CACHE_VARIABLE = "FELDSPAR_CACHE"
+"""The environment variable that names the cache, where it is not the user's usual one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Where documents come from beyond a leaf's folder."""
+
+    cache: Path | None = None
+    """A folder of the user's own, for what was fetched and converted; None: nothing is kept, and
+    documents in git are left alone."""
+    fetch: bool = False
+    """Whether documents may be fetched; otherwise those that the cache lacks are left alone."""
+
+
+def cache_folder() -> Path:
+    """The user's cache: `FELDSPAR_CACHE`, or `feldspar` where the system keeps such things."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named)
+    usual = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(usual) if usual else Path.home() / ".cache") / "feldspar"
 
 
 def read_documents(
-    folder: Path, files: Sequence[LocalFile], licence: str, found: Findings
+    folder: Path, sources: Sources, licence: str, library: Library, found: Findings
 ) -> tuple[Document, ...]:
     """Read the documents that a leaf names.
 
     Args:
-        folder: The leaf's folder, which no document may lie outside of.
-        files: Paths relative to it, with their places in the leaf's file.
+        folder: The leaf's, which no document beside it may lie outside of.
+        sources: What the leaf says of its documents.
         licence: Of every one of them.
-        found: Where the problems go, each at the place that names the file.
+        library: Where else documents come from.
+        found: Where the problems go, each at the place that names the document.
 
     Returns:
-        Those that could be read, with `\\n` as line end whatever stood in the file.
+        Those that could be read, in the order in which they are named.
     """
     documents: dict[str, Document] = {}
-    for file in files:
-        at = (file.line, file.column)
-        path = _inside(file, found)
-        if path is None:
-            continue
+    for path, data, at in (*_beside(folder, sources, found), *_in_git(sources, library, found)):
         if path in documents:
-            found.error(at, "repeated", f"{file.path} is named twice", "keep one of them")
+            found.error(at, "repeated", f"{path} is named twice", "keep one of them")
             continue
-        text = _read(folder, path, at, found)
+        text = _text(path, data, library, at, found)
         if text is not None:
             documents[path] = Document(path, text, licence)
     return tuple(documents.values())
 
 
+def _beside(folder: Path, sources: Sources, found: Findings) -> Iterator[tuple[str, bytes, Place]]:
+    for file in sources.files:
+        at = (file.line, file.column)
+        path = _inside(file, found)
+        if path is None:
+            continue
+        try:
+            yield path, read_bytes(folder / path, folder, MAX_DOCUMENT_BYTES), at
+        except (OSError, ValueError, RuntimeError) as error:
+            mend = "name a readable file in the leaf's folder"
+            found.error(at, "document", f"{path} {why(error)}", mend)
+
+
 def _inside(file: LocalFile, found: Findings) -> str | None:
     """The path in one spelling, or None, with a problem noted, where it is no file name below the leaf."""
     path = PurePosixPath(file.path)
-    at = (file.line, file.column)
     if path.is_absolute() or PureWindowsPath(file.path).drive or file.path.startswith(("~", "\\")):
         told, mend = "is not relative to the leaf", "put the file beside qna.yaml and name it from there"
     elif ".." in path.parts or ".." in PureWindowsPath(file.path).parts:
@@ -61,43 +92,53 @@ def _inside(file: LocalFile, found: Findings) -> str | None:
         told, mend = f"is none of {', '.join(SUFFIXES)}", "convert it to Markdown or plain text"
     else:
         return os.path.normpath(path.as_posix())
-    found.error(at, "document", f"{file.path[:200]!r} {told}", mend)
+    found.error((file.line, file.column), "document", f"{file.path[:200]!r} {told}", mend)
     return None
 
 
-def _read(folder: Path, path: str, at: tuple[int, int], found: Findings) -> str | None:
+def _in_git(sources: Sources, library: Library, found: Findings) -> Iterator[tuple[str, bytes, Place]]:
+    """The files of a commit that its patterns mean; none where they would have to be fetched, and may not."""
+    if not (sources.repo and sources.commit and sources.patterns) or library.cache is None:
+        return
+    places = dict(sources.places)
     try:
-        data = read_bytes(folder / path, folder, MAX_DOCUMENT_BYTES)
-    except (OSError, ValueError, RuntimeError) as error:
-        found.error(at, "document", f"{path} {why(error)}", "name a readable text file in the leaf's folder")
+        fetched = fetch(
+            sources.repo,
+            sources.commit,
+            sources.patterns,
+            cache=library.cache,
+            offline=not library.fetch,
+        )
+    except GitTrouble as trouble:
+        at = places.get(trouble.part, START)
+        found.error(at, "document", trouble.what.rstrip("."), trouble.mend.rstrip("."))
+        return
+    if fetched is None:
+        return
+    if fetched.moved:
+        mend = f"write `commit: {fetched.commit}`, which always means the same"
+        found.warn(places.get("commit", START), "moving-commit", fetched.moved, mend)
+    at = places.get("patterns", START)
+    known = [file for file in fetched.files if PurePosixPath(file.path).suffix.casefold() in SUFFIXES]
+    for file in fetched.files:
+        if file not in known:
+            told = f"{file.path[:200]!r} is matched, and stays out: it is none of {', '.join(SUFFIXES)}"
+            mend = "write patterns for the documents alone"
+            (found.warn if known else found.error)(at, "document", told, mend)
+    for file in known:
+        yield file.path, file.data, at
+
+
+def _text(path: str, data: bytes, library: Library, at: Place, found: Findings) -> str | None:
+    try:
+        read = to_text(path, data, library.cache)
+    except Unreadable as trouble:
+        found.error(at, "document", f"{path} {trouble.what}", trouble.mend)
         return None
-    trouble = Findings(found.file)
-    text = decode(data, trouble, path)
-    if text is None:
-        # The place that can be clicked is where the leaf names the file; the place within it is told.
-        for problem in trouble.problems:
-            told = f"{problem.message}, at {problem.line}:{problem.column}"
-            found.error(at, "document", told, problem.mend)
-        return None
-    if not text.strip():
+    for note in read.notes:
+        told, _, mend = note.partition(": ")
+        found.warn(at, "document", f"{path} {told}", mend)
+    if not read.text.strip():
         found.error(at, "document", f"{path} is empty", "fill it, or take it out of the leaf")
         return None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def attribution(folder: Path, root: Path, found: Findings) -> str:
-    """The licences that a leaf's `attribution.txt` names, as written, joined by "; ".
-
-    Warns where it is missing or cannot be read.
-    """
-    path = folder / "attribution.txt"
-    mend = "say there where the text is from: title, link, licence and creators of the work"
-    if not os.path.lexists(path):
-        found.warn(START, "attribution", "no attribution.txt beside it", mend)
-        return ""
-    try:
-        text = read_bytes(path, root, MAX_BYTES).decode("utf-8-sig", "replace")
-    except (OSError, ValueError, RuntimeError) as error:
-        found.warn(START, "attribution", f"attribution.txt {why(error)}", mend)
-        return ""
-    return "; ".join(filter(None, dict.fromkeys(line.strip() for line in _LICENCE.findall(text))))
+    return read.text

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import yaml
 
-from feldspar.taxonomy.problems import Findings
+from feldspar.taxonomy.problems import Findings, Severity
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
@@ -24,7 +25,12 @@ _KINDS = {
     "str": "a string",
 }
 # Escapes in double quotes can write what the file itself may not hold.
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_LONGEST_KEY = 60
+_SHORTEST_STEM = 4
+_SCALARS = frozenset(_TAG + name for name in ("null", "bool", "int", "float", "timestamp", "binary"))
+_UNREADABLE = object()
+_BRACES = "quote a text that starts with [ or {, or write `key: value`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +74,12 @@ def _tag(node: yaml.Node) -> str:
 
 
 def is_empty(node: yaml.Node | None) -> bool:
-    """Whether a document says nothing: no node, null, `{}` or `[]`."""
+    """Whether a document says nothing: no node, an empty list or mapping, null, "", 0 or false."""
     if node is None:
         return True
-    return node.tag == _TAG + "null" or (isinstance(node, yaml.CollectionNode) and not node.value)
+    if isinstance(node, yaml.CollectionNode):
+        return not node.value
+    return plain(node) in (None, "", b"", 0, ("a truth value", False))
 
 
 def mapping(node: yaml.Node, name: str, shape: Shape, found: Findings) -> dict[str, Entry] | None:
@@ -79,26 +87,33 @@ def mapping(node: yaml.Node, name: str, shape: Shape, found: Findings) -> dict[s
 
     Notes duplicate, unknown, missing and non-string keys. `name` is the value's place in words.
     """
-    entries = keys(node, name, found)
+    entries = keys(node, name, found, shape.open)
     if entries is None:
         return None
     known = shape.required + shape.optional
     for key, entry in entries.items():
-        if key not in known and not shape.open:
-            found.error(
-                entry.key,
-                "unknown-key",
-                f"unknown key `{_short(key)}` in {name}",
-                _mend_unknown(key, shape, entries),
-            )
+        if key in known:
+            continue
+        if shape.open:
+            _loadable(entry.value, f"{name}.{_short(key)}", found)
+        else:
+            told = f"unknown key `{_short(key)}` in {name}"
+            found.error(entry.key, "unknown-key", told, _mend_unknown(key, shape, entries))
     for key in shape.required:
         if key not in entries:
             found.error(node, "missing-key", f"{name} has no `{key}`", f"add `{key}:`")
     return entries
 
 
-def keys(node: yaml.Node, name: str, found: Findings) -> dict[str, Entry] | None:
-    """The entries of a mapping with whatever keys; None, with a problem noted, where it is none."""
+def keys(node: yaml.Node, name: str, found: Findings, any_key: bool = False) -> dict[str, Entry] | None:
+    """The entries of a mapping with whatever keys; None, with a problem noted, where it is none.
+
+    Args:
+        node: The mapping.
+        name: Its place in words.
+        found: Where the problems go.
+        any_key: Whether a key may be a number or the like; such keys are passed over.
+    """
     if not isinstance(node, yaml.MappingNode) or node.tag != _TAG + "map":
         found.error(
             node, "type", f"{name} is {kind(node)} where a mapping belongs", "write `key: value` lines"
@@ -109,7 +124,13 @@ def keys(node: yaml.Node, name: str, found: Findings) -> dict[str, Entry] | None
         if key.tag == _MERGE:
             continue
         if not isinstance(key, yaml.ScalarNode) or key.tag != _TAG + "str":
-            found.error(key, "key-type", f"a key of {name} is {kind(key)} where a string belongs", "quote it")
+            if any_key and isinstance(key, yaml.ScalarNode) and plain(key) is not _UNREADABLE:
+                _loadable(value, f"{name}.{_short(key.value)}", found)
+            else:
+                told = f"a key of {name} is {kind(key)} where a string belongs"
+                found.error(
+                    key, "key-type", told, "quote it" if isinstance(key, yaml.ScalarNode) else _BRACES
+                )
         elif key.value in entries:
             first = entries[key.value].line
             found.error(
@@ -138,22 +159,36 @@ def _mend_unknown(key: str, shape: Shape, entries: dict[str, Entry]) -> str:
     if hint:
         return hint
     known = shape.required + shape.optional
-    free = [name for name in known if name not in entries]
-    for names in (free, known):
-        near = difflib.get_close_matches(key.casefold().replace("-", "_"), names, n=1, cutoff=0.6)
-        if near:
-            return f"did you mean `{near[0]}`?"
+    if len(key) <= _LONGEST_KEY:
+        free = [name for name in known if name not in entries]
+        for names in (free, known):
+            near = _nearest(re.sub(r"[\s-]+", "_", key.strip().casefold()), names)
+            if near:
+                return f"did you mean `{near}`?"
     return "remove it; the keys here are " + ", ".join(known)
 
 
-def string(entry: yaml.Node, name: str, found: Findings, blank: bool = False) -> str | None:
+def _nearest(key: str, names: Sequence[str]) -> str:
+    """The name that a person most likely meant, "" where that is nobody's guess."""
+    near = difflib.get_close_matches(key, names, n=1, cutoff=0.6)
+    if near:
+        return near[0]
+    stem = key.removesuffix("s")
+    return next((name for name in names if len(stem) >= _SHORTEST_STEM and stem in name), "")
+
+
+def string(entry: yaml.Node, name: str, found: Findings, blank: Severity | None = "error") -> str | None:
     """A string as it is written; None, with a problem noted, for anything else.
 
-    A string of nothing but blanks is taken only with `blank`.
+    Args:
+        entry: The value.
+        name: Its place in words.
+        found: Where the problems go.
+        blank: What a string of nothing but blanks is; "" is an error all the same. None: both are fine.
     """
     if not isinstance(entry, yaml.ScalarNode) or entry.tag != _TAG + "str":
         # A bare `key:` is null in YAML; to the person who left it, it is an empty string.
-        if is_empty(entry) and isinstance(entry, yaml.ScalarNode):
+        if isinstance(entry, yaml.ScalarNode) and entry.tag == _TAG + "null" and not entry.value:
             found.error(entry, "type", f"{name} is empty", "write a text, or take the key out")
         else:
             shows = f" ({_short(entry.value)})" if isinstance(entry, yaml.ScalarNode) else ""
@@ -162,13 +197,23 @@ def string(entry: yaml.Node, name: str, found: Findings, blank: bool = False) ->
         return None
     value = str(entry.value)
     bad = _UNPRINTABLE.search(value)
-    if bad:
-        found.error(entry, "control-character", f"{name} holds U+{ord(bad.group()):04X}", "remove it")
+    if bad and not _printable(entry, name, bad.group(), found):
         return None
-    if not blank and not value.strip():
-        found.error(entry, "blank", f"{name} is blank", "write a text")
-        return None
+    if blank is not None and not value.strip():
+        found.note(blank if value else "error", entry, "blank", f"{name} is blank", "write a text")
+        return value if value and blank == "warning" else None
     return value
+
+
+def _printable(entry: yaml.Node, name: str, letter: str, found: Findings) -> bool:
+    """Whether a string can be written to a file at all; a control character in it is only told."""
+    code = f"{name} holds U+{ord(letter):04X}"
+    if letter >= "\ud800":
+        found.error(entry, "control-character", f"{code}, half of a letter", "write the letter itself")
+        return False
+    told = f"{code}, which a backslash in double quotes makes"
+    found.warn(entry, "control-character", told, "double the backslash, or quote with ' in place of \"")
+    return True
 
 
 def items(node: yaml.Node, name: str, found: Findings) -> list[yaml.Node] | None:
@@ -179,15 +224,57 @@ def items(node: yaml.Node, name: str, found: Findings) -> list[yaml.Node] | None
     return list(node.value)
 
 
-def integer(node: yaml.Node) -> int | None:
-    """An exact integer, None for anything else: no truth value, no 3.0, no "3"."""
-    if not isinstance(node, yaml.ScalarNode) or node.tag != _TAG + "int":
-        return None
+def plain(node: yaml.Node) -> Hashable:
+    """A value that is equal for values that YAML and JSON Schema take for equal."""
+    if isinstance(node, yaml.SequenceNode):
+        return ("a list", *(plain(item) for item in node.value))
+    if isinstance(node, yaml.MappingNode):
+        return ("a mapping", frozenset((plain(key), plain(value)) for key, value in _merged(node)))
+    if node.tag == _TAG + "str":
+        return str(node.value)
+    if node.tag not in _SCALARS:
+        return _UNREADABLE
     try:
-        value = yaml.constructor.SafeConstructor().construct_yaml_int(node)
-    except (ValueError, OverflowError, IndexError):  # `!!int` before what is none
-        return None
-    return int(value)
+        value: Hashable = yaml.constructor.SafeConstructor().construct_object(node)
+    except (yaml.YAMLError, ValueError, OverflowError, IndexError, KeyError, AttributeError):
+        return _UNREADABLE
+    return ("a truth value", value) if isinstance(value, bool) else value
+
+
+def _merged(node: yaml.MappingNode) -> Sequence[tuple[yaml.Node, yaml.Node]]:
+    """The keys and values of a mapping with what is merged into it."""
+    if not any(key.tag == _MERGE for key, _ in node.value):
+        return list(node.value)
+    own = [(key, value) for key, value in node.value if key.tag != _MERGE]
+    there = {key.value for key, _ in own if isinstance(key, yaml.ScalarNode)}
+    sources = [value for key, value in node.value if key.tag == _MERGE]
+    for source in sources:
+        for part in source.value if isinstance(source, yaml.SequenceNode) else [source]:
+            for key, value in _merged(part) if isinstance(part, yaml.MappingNode) else ():
+                if isinstance(key, yaml.ScalarNode) and key.value not in there:
+                    there.add(key.value)
+                    own.append((key, value))
+    return own
+
+
+def _loadable(node: yaml.Node, name: str, found: Findings) -> None:
+    """Note what YAML itself refuses in a value that no rule is about."""
+    if isinstance(node, yaml.ScalarNode):
+        if plain(node) is _UNREADABLE:
+            told = f"{name} is {kind(node)} that cannot be read ({_short(node.value)})"
+            found.error(node, "type", told, "put it in quotes")
+    elif isinstance(node, yaml.SequenceNode):
+        for item in items(node, name, found) or ():
+            _loadable(item, name, found)
+    else:
+        for entry in (keys(node, name, found, any_key=True) or {}).values():
+            _loadable(entry.value, name, found)
+
+
+def number(node: yaml.Node) -> int | float | None:
+    """A number, None for anything else: no truth value, no "3"."""
+    value = plain(node) if node.tag in (_TAG + "int", _TAG + "float") else None
+    return value if isinstance(value, int | float) else None
 
 
 def _short(text: str) -> str:

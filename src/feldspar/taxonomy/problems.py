@@ -16,6 +16,16 @@ Place = yaml.Node | tuple[int, int]
 
 START: Place = (1, 1)
 
+STYLE = frozenset(
+    "braces brackets colons commas empty-lines hyphens indentation new-line-at-end-of-file "
+    "trailing-spaces".split()
+)
+"""The rules of style that `--strict` makes errors, by yamllint's names.
+
+`new-lines` is not among them: InstructLab's validator reads lines whatever their ends, and git makes
+CRLF of sound files on Windows. The rest of the warnings is advice, which fails nobody's CI.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -50,6 +60,10 @@ class Findings:
         line, column = line_and_column(at)
         self.problems.append(Problem(self.file, line, column, "error", rule, message, mend))
 
+    def note(self, severity: Severity, at: Place, rule: str, message: str, mend: str) -> None:
+        """Note what is an error in one version and a warning in another."""
+        (self.error if severity == "error" else self.warn)(at, rule, message, mend)
+
     def warn(self, at: Place, rule: str, message: str, mend: str = "") -> None:
         """Note what a person should mend, but which keeps no leaf from being used."""
         line, column = line_and_column(at)
@@ -75,11 +89,13 @@ def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def as_errors(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """The same problems, with every warning made an error (`--strict`)."""
-    return tuple(replace(problem, severity="error") for problem in problems)
+    """The same problems, with those of style made errors (`--strict`); advice stays advice."""
+    return tuple(
+        replace(problem, severity="error") if problem.rule in STYLE else problem for problem in problems
+    )
 
 
-def shown(path: Path) -> str:
+def shown(path: Path | str) -> str:
     """A path as printable text: what is not UTF-8, or would move a terminal's cursor, is escaped."""
     text = str(path).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -1,27 +1,41 @@
-"""From a folder to leaves: the one reader, for checking and for generation alike (§3.1)."""
+"""From a folder to leaves: the one reader, for checking and for generation alike (§3.1).
+
+`walk` finds the files of leaves, `read_leaf` reads one, and there is no other way to a leaf. `read` keeps
+the leaves; `check` keeps problems and hashes of seeds alone, so that it needs no more memory for ten
+thousand leaves than for one.
+"""
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
-import re
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from feldspar.errors import TaxonomyError
-from feldspar.taxonomy.checks import Content, Schema, judge, version_of
-from feldspar.taxonomy.documents import attribution, read_documents
+from feldspar.taxonomy import repeats
+from feldspar.taxonomy.advice import judge_contexts, judge_repeats, judge_task
+from feldspar.taxonomy.attribution import attribution, licence_of
+from feldspar.taxonomy.checks import Content, judge, lint_version
+from feldspar.taxonomy.compose import compose
+from feldspar.taxonomy.documents import Library, read_documents
 from feldspar.taxonomy.fields import is_empty
 from feldspar.taxonomy.problems import START, Findings, Problem, as_errors, in_order, shown
-from feldspar.taxonomy.source import MAX_BYTES, compose, decode, read_bytes, why
+from feldspar.taxonomy.shapes import Schema
+from feldspar.taxonomy.source import MAX_BYTES, decode, read_bytes, why
 from feldspar.taxonomy.style import judge_style
-from feldspar.types import Branch, Leaf
+from feldspar.taxonomy.walk import NAME, Met, walk, walk_all
+from feldspar.types import Branch, Document, Leaf, Work
 
-NAME = "qna.yaml"
+__all__ = ["NAME", "Reading", "check", "read", "read_leaf", "walk"]
+
+_NOTHING_ELSE = Library()
+_FILES_TO_COLLECT = 200
 _BRANCHES: tuple[Branch, ...] = ("knowledge", "foundational_skills", "compositional_skills")
-_LIKE_NAME = re.compile(r"qna[^/]*\.ya?ml", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +47,26 @@ class Reading:
     problems: tuple[Problem, ...]
 
 
-def read(root: Path) -> Reading:
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A leaf's file that was read, with what it says unless it is of no use."""
+
+    met: Met
+    problems: tuple[Problem, ...]
+    content: Content | None = None
+    documents: tuple[Document, ...] = ()
+    works: tuple[Work, ...] = ()
+    licence: str = ""
+
+
+def read(root: Path, library: Library = _NOTHING_ELSE) -> Reading:
     """Read every `qna.yaml` below a folder, versions 1 to 4.
 
-    Folders whose name starts with a dot are no part of a taxonomy. Never raises for what a file says.
+    Never raises for what a file says.
 
     Args:
         root: The taxonomy's folder; the leaves' paths are relative to it.
+        library: Where documents come from that do not lie beside their leaf.
 
     Raises:
         TaxonomyError: The folder is missing, is no folder, or holds no `qna.yaml`.
@@ -51,206 +78,220 @@ def read(root: Path) -> Reading:
             "Name the folder that holds knowledge/ or compositional_skills/; `feldspar init DIR` writes one.",
         )
     leaves: list[Leaf] = []
-    problems: list[Problem] = []
-    files = 0
-    for found in _walk(root):
-        problems.extend(found.problems)
-        if not isinstance(found, _File):
-            continue
-        files += 1
-        leaf, noted = _read_leaf(found.path, root)
-        problems.extend(noted)
-        if leaf is not None:
-            leaves.append(leaf)
-    if not files and not any(problem.severity == "error" for problem in problems):
+
+    def keep(judged: _Judged) -> None:
+        if judged.content is not None:
+            leaves.append(_leaf(judged, judged.content))
+
+    problems = _judge_all((root,), None, library, keep)
+    if any(problem.rule == "empty-taxonomy" for problem in problems):
         raise TaxonomyError(
             f"The taxonomy {shown(root)} is empty: no {NAME} in it or below it.",
             "Write a leaf, or start from the one that `feldspar init DIR` writes.",
         )
-    return Reading(tuple(sorted(leaves, key=lambda leaf: leaf.path.split("/"))), in_order(problems))
+    return Reading(tuple(sorted(leaves, key=lambda leaf: leaf.path.split("/"))), problems)
 
 
-def check(paths: Sequence[Path], strict: bool = False) -> tuple[Problem, ...]:
-    """Check files and folders; the same reader as `read`.
+def check(
+    paths: Sequence[Path],
+    strict: bool = False,
+    only: Callable[[Path], bool] | None = None,
+    library: Library = _NOTHING_ELSE,
+) -> tuple[Problem, ...]:
+    """Check files and folders; the same reader as `read`, which keeps no leaf.
 
     Args:
         paths: `qna.yaml` files, and folders that hold some. A missing one is a problem like any other.
-        strict: Whether warnings count as errors.
+        strict: Whether problems of style are errors.
+        only: Whether a file is asked about; None: all are. The seeds of the others are read, too, to
+            find those that stand in several leaves.
+        library: Where documents come from that do not lie beside their leaf.
 
     Returns:
         Every problem of every file once, by file, line and column.
     """
+    problems = _judge_all(paths, only, library)
+    return as_errors(problems) if strict else problems
+
+
+def read_leaf(
+    path: Path, root: Path, library: Library = _NOTHING_ELSE
+) -> tuple[Leaf | None, tuple[Problem, ...]]:
+    """Read one leaf's file.
+
+    Args:
+        path: The file, below `root`, in a folder that no link leads to.
+        root: The taxonomy's folder.
+        library: Where documents come from that do not lie beside the leaf.
+
+    Returns:
+        The leaf, None where there is an error, or nothing, in its file; and all problems of the file.
+    """
+    inner = path.parent.relative_to(root).as_posix()
+    met = Met(os.path.dirname(path), path.name, root, "" if inner == "." else inner, leaf=True)
+    judged = _judge_file(met, library)
+    leaf = _leaf(judged, judged.content) if judged.content is not None else None
+    return leaf, in_order(judged.problems)
+
+
+def _judge_all(
+    paths: Sequence[Path],
+    only: Callable[[Path], bool] | None,
+    library: Library,
+    keep: Callable[[_Judged], None] | None = None,
+) -> tuple[Problem, ...]:
+    """Judge all files, one after the other, and then the seeds that several leaves share."""
     problems: list[Problem] = []
-    seen: set[str] = set()
-    for path in paths:
-        folder = os.path.isdir(path)
-        walked = list(_walk(path)) if folder else [_File(shown(path), [], path)]
-        for found in walked:
-            problems.extend(found.problems)
-            if isinstance(found, _File) and (whole := os.path.abspath(found.path)) not in seen:
-                seen.add(whole)
-                # A file named by itself has no taxonomy around it: its own folder bounds what it may name.
-                problems.extend(_read_leaf(found.path, path if folder else path.parent)[1])
-        if not any(isinstance(found, _File) or found.errors for found in walked):
-            empty = Findings(shown(path))
-            empty.error(START, "empty-taxonomy", f"no {NAME} in this folder or below it", "name another one")
-            problems.extend(empty.problems)
-    ordered = in_order(dict.fromkeys(problems))
-    return as_errors(ordered) if strict else ordered
+    hashes = array("Q")
+    for number, met in enumerate(walk_all(paths)):
+        if keep is None and number % _FILES_TO_COLLECT == _FILES_TO_COLLECT - 1:
+            # There is no garbage; but freed tuples are kept in lists until a whole collection.
+            gc.collect()
+        asked = only is None or only(met.path)
+        if asked:
+            problems.extend(met.problems)
+        if not met.leaf:
+            continue
+        judged = _judge_file(met, library) if asked else _skim_file(met)
+        if asked:
+            problems.extend(dict.fromkeys(judged.problems))
+        if judged.content is not None:
+            repeats.add(hashes, number, judged.content.seeds, judged.content.knowledge)
+            if keep is not None:
+                keep(judged)
+    again = repeats.met(hashes)
+    if again:
+        problems.extend(repeats.judge_across(_standing(paths, again, only)))
+    return in_order(problems)
 
 
-@dataclass(slots=True)
-class _File(Findings):
-    """A file to read as a leaf."""
-
-    path: Path = Path()
-
-
-def _walk(root: Path) -> Iterator[Findings]:
-    """The leaf files below a folder in order, and what is wrong with how files are named and linked."""
-    failed: list[OSError] = []
-    for folder, folders, files in os.walk(root, onerror=failed.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        here = Path(folder)
-        for name in folders:
-            yield from _odd_folder(here / name, root)
-        for name in sorted(files):
-            path = here / name
-            if name == NAME:
-                yield _File(shown(path), [], path)
-            elif _LIKE_NAME.fullmatch(name):
-                yield _misnamed(path)
-    for error in failed:
-        found = Findings(shown(Path(os.fsdecode(error.filename or root))))
-        found.error(START, "unreadable", f"this folder {why(error)}", "make it readable, or move it away")
-        yield found
+def _standing(
+    paths: Sequence[Path], numbers: Iterable[int], only: Callable[[Path], bool] | None
+) -> Iterator[tuple[tuple[str, ...], repeats.Standing]]:
+    """What the seeds of some leaves say, and where."""
+    for number, met in enumerate(walk_all(paths)):
+        if met.leaf and number in numbers:
+            content = _skim_file(met).content
+            if content is not None:
+                asked = only is None or only(met.path)
+                for seed, place in zip(content.seeds, content.places, strict=True):
+                    standing = repeats.Standing(number, shown(met.file), place.question, asked)
+                    yield repeats.said(seed, content.knowledge), standing
 
 
-def _misnamed(path: Path) -> Findings:
-    found = Findings(shown(path))
-    if path.name.casefold() in (NAME, "qna.yml"):
-        found.error(
-            START, "file-name", f"a leaf's file is named {NAME}, not {path.name}", f"rename it to {NAME}"
-        )
-    else:
-        found.warn(
-            START,
-            "file-name",
-            f"{shown(Path(path.name))} is not read: a leaf's file is named {NAME}",
-            f"give it a folder of its own, as {NAME}, or move it away",
-        )
-    return found
+def _judge_file(met: Met, library: Library) -> _Judged:
+    """One file, with all problems of it; no content where one is an error."""
+    found = Findings(shown(met.file))
+    content = _content(met, found, styled=True)
+    if content is None:
+        return _Judged(met, tuple(found.problems))
+    folder = Path(met.folder)
+    works = attribution(folder, met.root, found)
+    licence = content.licence or licence_of(works)
+    documents = read_documents(folder, content.sources, licence, library, found)
+    if content.task_at is not None:
+        key = "document_outline" if content.knowledge else "task_description"
+        judge_task(content.task, content.task_at, os.path.basename(met.folder), key, found)
+    judge_repeats(content.seeds, content.places, content.knowledge, found)
+    if content.knowledge:
+        texts = [document.text for document in documents]
+        judge_contexts(content.seeds, content.places, texts, found)
+    if found.errors or not content.seeds:
+        return _Judged(met, tuple(found.problems))
+    return _Judged(met, tuple(found.problems), content, documents, works, licence)
 
 
-def _odd_folder(path: Path, root: Path) -> Iterator[Findings]:
-    """A folder that is not gone into, though a person could think so."""
-    found = Findings(shown(path))
-    if path.is_symlink():
-        try:
-            inside = path.resolve(strict=True).is_relative_to(root.resolve())
-        except (OSError, RuntimeError):
-            inside = False
-        told = "this link to a folder is not followed"
-        if inside:
-            found.warn(START, "link", told, "remove it: what it leads to is read where it lies")
-        else:
-            found.error(START, "link", f"{told}: it leads out of the taxonomy", "copy what it leads to here")
-        yield found
-    elif path.name == NAME:
-        found.error(START, "file-name", f"{NAME} is a folder here", f"a leaf is a folder with a file {NAME}")
-        yield found
+def _skim_file(met: Met) -> _Judged:
+    """One file for the sake of its seeds."""
+    found = Findings(shown(met.file))
+    content = _content(met, found, styled=False)
+    return _Judged(met, (), None if found.errors else content)
 
 
-def _read_leaf(path: Path, root: Path) -> tuple[Leaf | None, list[Problem]]:
-    """One file: its leaf, unless an error stands against it, and its problems."""
-    found = Findings(shown(path))
-    if path.name != NAME:
-        return None, _misnamed_error(path, found)
+def _content(met: Met, found: Findings, styled: bool) -> Content | None:
+    """What a file says; None where nothing can be read of it."""
+    if met.name != NAME:
+        _misnamed(met, found)
+        return None
     try:
-        data = read_bytes(path, root, MAX_BYTES)
+        data = read_bytes(met.file, met.root, MAX_BYTES, walked=True)
     except (OSError, ValueError, RuntimeError) as error:
         found.error(START, "unreadable", f"{NAME} {why(error)}", "name or write a plain file of its own")
-        return None, found.problems
+        return None
     text = decode(data, found)
     if text is None:
-        return None, found.problems
+        return None
+    if text.startswith("\ufeff"):
+        found.error(START, "yaml", "not YAML: two byte order marks", "remove one of them")
+        return None
+    windows = False
+    if "\r" in text:
+        first, end, _ = text.partition("\n")
+        windows = bool(end) and first.endswith("\r")
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     node = compose(text, found)
     if found.errors:
-        return None, found.problems
+        return None
     if node is None or is_empty(node):
-        found.warn(
-            START, "empty-file", "the file is empty: no leaf comes of it", "write the leaf, or remove it"
-        )
-        return None, found.problems
-    if version_of(node) >= 2:
-        judge_style(text, found)
-    content = judge(node, schema_of(path, root), found)
-    licence = attribution(path.parent, root, found)
-    if content is None:
-        return None, found.problems
-    leaf = _leaf(path, root, content, licence, found)
-    return (None if found.errors else leaf), found.problems
-
-
-def _misnamed_error(path: Path, found: Findings) -> list[Problem]:
-    if not os.path.lexists(path):
-        found.error(START, "unreadable", "there is no such file or folder", "mind the spelling")
-    else:
-        told = f"a leaf's file is named {NAME}, not {shown(Path(path.name))}"
-        found.error(START, "file-name", told, f"rename it to {NAME}")
-    return found.problems
-
-
-def _leaf(path: Path, root: Path, content: Content, licence: str, found: Findings) -> Leaf | None:
-    licence = content.licence or licence
-    documents = read_documents(path.parent, content.sources.files, licence, found)
-    place = _relative(path, root)
+        told, mend = "the file is empty: no leaf comes of it", "write the leaf, or remove it"
+        found.warn(START, "empty-file", told, mend)
+        return None
+    if styled and lint_version(node) > 1:
+        judge_style(text, windows, found)
+    content = judge(node, schema_of(met), found)
     try:
-        place.encode("utf-8")
+        met.inner.encode("utf-8")
     except UnicodeEncodeError:
         found.error(START, "file-name", "a folder above it has a name that is not UTF-8", "rename the folder")
-        return None
+    return content
+
+
+def _misnamed(met: Met, found: Findings) -> None:
+    if not os.path.lexists(met.file):
+        found.error(START, "unreadable", "there is no such file or folder", "mind the spelling")
+    else:
+        told = f"a leaf's file is named {NAME}, not {shown(met.name)}"
+        found.error(START, "file-name", told, f"rename it to {NAME}")
+
+
+def _leaf(judged: _Judged, content: Content) -> Leaf:
+    met = judged.met
     leaf = Leaf(
-        path=place,
-        branch=branch_of(path, root, content.knowledge),
+        # The root's own name where the leaf lies in the root itself.
+        path=met.inner or met.root.resolve().name or "taxonomy",
+        branch=branch_of(met, content.knowledge),
         task=content.task,
         seeds=content.seeds,
-        documents=documents,
+        documents=judged.documents,
         domain=content.domain,
         style=content.style,
-        licence=licence,
+        licence=judged.licence,
+        works=judged.works,
+        repo=content.sources.repo,
         created_by=content.created_by,
         version=content.version,
-        file=found.file,
+        file=shown(met.file),
     )
     return replace(leaf, digest=digest(leaf, content))
 
 
-def _relative(path: Path, root: Path) -> str:
-    """The leaf's folder as seen from the root; the root's own name where they are the same."""
-    inner = path.parent.relative_to(root).as_posix()
-    return (root.resolve().name or "taxonomy") if inner == "." else inner
-
-
-def schema_of(path: Path, root: Path) -> Schema | None:
+def schema_of(met: Met) -> Schema | None:
     """The schema that the folders above a leaf's file name: the nearest wins, None if none does."""
-    inner = path.parent.relative_to(root).parts
-    for name in reversed(inner):
+    return _schema_of(met.inner.split("/")) or _schema_of(met.root.resolve().parts)
+
+
+def _schema_of(parts: Sequence[str]) -> Schema | None:
+    for name in reversed(parts):
         if name in ("knowledge", "compositional_skills"):
             return "knowledge" if name == "knowledge" else "compositional_skills"
-    branch = _above(path, root)
-    return None if branch == "foundational_skills" else branch
+    return None
 
 
-def branch_of(path: Path, root: Path, knowledge: bool) -> Branch:
+def branch_of(met: Met, knowledge: bool) -> Branch:
     """The branch (§3.1): the nearest folder above that is named like one; else by `knowledge`."""
-    return _above(path, root) or ("knowledge" if knowledge else "compositional_skills")
-
-
-def _above(path: Path, root: Path) -> Branch | None:
-    """The nearest branch folder above a file, the folders above the root included."""
-    parts = (*Path(os.path.abspath(root)).parts, *path.parent.relative_to(root).parts)
-    return next((branch for name in reversed(parts) for branch in _BRANCHES if name == branch), None)
+    parts = (*Path(os.path.abspath(met.root)).parts, *met.inner.split("/"))
+    named = next((branch for name in reversed(parts) for branch in _BRANCHES if name == branch), None)
+    return named or ("knowledge" if knowledge else "compositional_skills")
 
 
 def digest(leaf: Leaf, content: Content) -> str:

@@ -1,0 +1,284 @@
+"""From the text of a `qna.yaml` to YAML nodes that know their line and column.
+
+Everything is untrusted: nesting and the number of values are bounded while the nodes are made, aliases
+before they are followed, and no tag ever makes an object. libyaml's parser is fast, but takes some texts
+that PyYAML's own refuses, with which InstructLab's validator reads; where it could, PyYAML decides.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from feldspar.taxonomy.problems import START, Findings, Place
+from feldspar.taxonomy.source import place_after
+
+MAX_DEPTH = 20
+"""A leaf needs 5. libyaml's time grows with the square of the depth."""
+MAX_NODES = 100_000
+"""Values of a file, aliases counted as often as they are used."""
+MAX_EXPANDED_DEPTH = 100
+"""Of nesting once aliases are followed."""
+MAX_SLOW = 300_000
+"""Letters that PyYAML's own parser is given; it reads about one million a second."""
+
+LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# Where libyaml and PyYAML differ: tabs between tokens, a byte order mark within the text, and a comment
+# that touches the sign of a block. They differ on a question mark within brackets, too.
+_TOUCHING_COMMENT = re.compile("[|>][-+0-9]{0,2}#")
+
+_TAG = "tag:yaml.org,2002:"
+_IMPLICIT: dict[str, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
+
+_TOLD: tuple[tuple[str, str, str], ...] = (
+    # What PyYAML says, what a curator is told ("" for the same), and the mend.
+    (
+        r"'\t' that cannot start",
+        "a tab stands where only blanks may",
+        "indent and part with blanks, not tabs",
+    ),
+    ("but found '\\t'", "a tab stands where only blanks may", "write blanks in its place"),
+    (
+        "mapping values are not allowed",
+        "a second `: ` in the value of a key",
+        "quote a value that holds a colon and a blank, or write it as a block below `|`",
+    ),
+    (
+        "could not find expected ':'",
+        "the lines before this one make no key and value",
+        "indent a text that goes on more than its key, and write a key as `key: value`",
+    ),
+    (
+        "expected <block end>",
+        "this fits none of the lines above it",
+        "align keys with the keys, and dashes with the dashes, that they belong to",
+    ),
+    ("cannot start any token", "", "quote a value that starts with a sign"),
+    ("sequence entries are not allowed", "a list starts in the middle of a line", "start it on a new line"),
+    ("mapping keys are not allowed", "", "quote a value that starts with ?"),
+    ("unexpected end of stream", "a quote or a bracket is never closed", "close it"),
+    ("but got '<stream end>'", "a bracket is never closed", "close it"),
+    ("unknown escape character", "", "double the backslash, or quote with ' in place of \""),
+    ("escape sequence", "", "double the backslash, or quote with ' in place of \""),
+    ("undefined alias", "", "quote a value that starts with *"),
+    (
+        "duplicate anchor",
+        "an anchor of this name stands before",
+        "name one of them otherwise; quote a value that starts with &",
+    ),
+    ("expected alphabetic or numeric", "", "quote a value that starts with * or &"),
+    ("another document", "a second document starts here", "keep one document a file: remove the `---`"),
+    ("chomping or indentation", "", "write a block's text below its `|` or `>`, not beside it"),
+    ("comment or a line break", "", "write a block's text below its `|` or `>`, not beside it"),
+    ("document start", "the text above has come to its end", "indent this to where it belongs, or remove it"),
+    ("but got '?'", "a question mark within brackets", "quote the text that it stands in"),
+    ("',' or", "", "part the items by commas, and quote one that holds , : [ ] { or }"),
+    ("directive", "", "quote a value that starts with %"),
+    ("tag", "", "quote a value that starts with !"),
+)
+
+
+class _TooMuch(Exception):
+    """More depth or values than a leaf needs."""
+
+
+def compose(text: str, found: Findings) -> yaml.Node | None:
+    """The root node of a YAML text; None where it is empty or, with a problem noted, unreadable.
+
+    Args:
+        text: With `\\n` for every line end, and without a byte order mark.
+        found: Where the problems go.
+    """
+    try:
+        root, aliases = _parsed(text)
+    except yaml.MarkedYAMLError as error:
+        _not_yaml(error, text, found)
+        return None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position] if isinstance(error.position, int) else ""
+        told = f"U+{error.character:04X}" if isinstance(error.character, int) else str(error.reason)
+        found.error(place_after(before), "control-character", f"the file holds {told}", "remove it")
+        return None
+    except (yaml.YAMLError, ValueError) as error:
+        found.error(START, "yaml", f"not YAML: {type(error).__name__}", "nest less, and write plain values")
+        return None
+    except _TooMuch as error:
+        rule, told, mark = error.args
+        found.error(_place(mark), rule, told, "a leaf is a mapping with a list of seeds")
+        return None
+    if root is not None and aliases and not _few_when_expanded(root):
+        found.error(
+            root,
+            "too-many-values",
+            f"more than {MAX_NODES:,} values once aliases are expanded",
+            "write the values out instead of repeating an alias",
+        )
+        return None
+    return root
+
+
+def _parsed(text: str) -> tuple[yaml.Node | None, bool]:
+    """The root node, and whether there are aliases in it."""
+    slow = len(text) <= MAX_SLOW and LOADER is not yaml.SafeLoader
+    nodes = _Nodes(text)
+    try:
+        nodes.read(LOADER)
+    except yaml.YAMLError:
+        # PyYAML's own words, and places, are the better ones.
+        if not slow:
+            raise
+        nodes.disputed = True
+    if nodes.disputed and slow:
+        nodes = _Nodes(text)
+        nodes.read(yaml.SafeLoader)
+    return nodes.document, nodes.aliases
+
+
+def _not_yaml(error: yaml.MarkedYAMLError, text: str, found: Findings) -> None:
+    told = ", ".join(part for part in (error.context, error.problem) if part)
+    mark, start = error.problem_mark or error.context_mark, error.context_mark
+    words, mend = "", "mind the indentation and the quotes around this line"
+    for sign, *better in _TOLD:
+        if sign in told or sign in (error.note or ""):
+            words, mend = better
+            break
+    if mark and "found '<scalar>'" in told and text[: mark.index].rstrip(" ").endswith(("'", '"')):
+        words = "text after a quote that ends"
+        mend = "double a quote that stands within quotes of its kind, as in 'it''s', or use the other kind"
+    since = f", begun in line {start.line + 1}" if start and mark and start.line < mark.line else ""
+    found.error(_place(mark), "yaml", f"not YAML: {words or told or 'it cannot be parsed'}{since}", mend)
+
+
+def _place(mark: yaml.Mark | None) -> Place:
+    return (mark.line + 1, mark.column + 1) if mark else START
+
+
+class _Nodes:
+    """Makes nodes of a text's events, in one pass and within bounds."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.anchors: dict[str, yaml.Node] = {}
+        self.open: list[yaml.CollectionNode] = []
+        self.keys: list[yaml.Node | None] = []
+        """For each open mapping, the key that waits for its value."""
+        self.made = 0
+        self.document: yaml.Node | None = None
+        self.aliases = False
+        self.disputed = (
+            "\t" in text or "\ufeff" in text or ("#" in text and bool(_TOUCHING_COMMENT.search(text)))
+        )
+        """Whether PyYAML should be asked what it makes of the text."""
+        self.brackets = "?" in text and ("[" in text or "{" in text)
+
+    def read(self, loader: type[Any]) -> None:
+        """Parse the text."""
+        parser = loader(self.text)
+        try:
+            start: Any = None
+            while (event := parser.get_event()) is not None:
+                if isinstance(event, yaml.NodeEvent):
+                    self.node(event)
+                elif isinstance(event, yaml.CollectionEndEvent):
+                    self.end(event)
+                elif isinstance(event, yaml.DocumentStartEvent):
+                    mark: Any = event.start_mark
+                    if start is not None:
+                        told = "expected a single document in the stream"
+                        raise yaml.composer.ComposerError(told, start, "another document", mark, "documents")
+                    start = mark
+        finally:
+            parser.dispose()
+
+    def node(self, event: Any) -> None:
+        """A value starts; a scalar and an alias end with it."""
+        self.made += 1
+        if self.made > MAX_NODES:
+            raise _TooMuch("too-many-values", f"more than {MAX_NODES:,} values", event.start_mark)
+        if isinstance(event, yaml.AliasEvent):
+            self.aliases = True
+            self.put(self.aliased(event))
+            return
+        node = _scalar(event) if isinstance(event, yaml.ScalarEvent) else _collection(event)
+        if event.anchor is not None:
+            if event.anchor in self.anchors:
+                raise yaml.composer.ComposerError(
+                    f"found duplicate anchor {event.anchor[:40]!r}; first occurrence",
+                    self.anchors[event.anchor].start_mark,
+                    "second occurrence",
+                    event.start_mark,
+                    "duplicate anchor",
+                )
+            self.anchors[event.anchor] = node
+        self.put(node)
+        if isinstance(node, yaml.CollectionNode):
+            if len(self.open) >= MAX_DEPTH:
+                raise _TooMuch("too-deep", f"nested over {MAX_DEPTH} deep", event.start_mark)
+            self.open.append(node)
+            self.keys.append(None)
+
+    def aliased(self, event: Any) -> yaml.Node:
+        """The node that an alias names."""
+        if event.anchor not in self.anchors:
+            told = f"found undefined alias {event.anchor[:40]!r}"
+            raise yaml.composer.ComposerError(None, None, told, event.start_mark)
+        return self.anchors[event.anchor]
+
+    def put(self, node: yaml.Node) -> None:
+        """Give a node to what is open: as a mapping's key or value, as a list's item, as the root."""
+        if not self.open:
+            self.document = node
+        elif isinstance(self.open[-1], yaml.SequenceNode):
+            self.open[-1].value.append(node)
+        elif self.keys[-1] is None:
+            self.keys[-1] = node
+        else:
+            self.open[-1].value.append((self.keys[-1], node))
+            self.keys[-1] = None
+
+    def end(self, event: Any) -> None:
+        """A list or a mapping ends."""
+        node = self.open.pop()
+        self.keys.pop()
+        node.end_mark = event.end_mark
+        if self.brackets and node.flow_style and not self.disputed:
+            start, end = node.start_mark, event.end_mark
+            self.disputed = "?" in self.text[start.index : end.index]
+
+
+# PyYAML's stubs tell libyaml's marks from its own, and then take none of them: hence `Any`.
+def _scalar(event: Any) -> yaml.Node:
+    tag = event.tag
+    if tag is None or tag == "!":
+        tag = _TAG + "str"
+        if event.implicit[0]:
+            for implied, pattern in _IMPLICIT.get(event.value[:1], ()):
+                if pattern.match(event.value):
+                    tag = implied
+                    break
+    return yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark, event.style)
+
+
+def _collection(event: Any) -> yaml.Node:
+    mapping = isinstance(event, yaml.MappingStartEvent)
+    tag = event.tag if event.tag not in (None, "!") else _TAG + ("map" if mapping else "seq")
+    made = yaml.MappingNode if mapping else yaml.SequenceNode
+    return made(tag, [], event.start_mark, None, flow_style=event.flow_style)
+
+
+def _few_when_expanded(root: yaml.Node) -> bool:
+    """Whether a tree stays small with its aliases expanded; an alias within itself never does."""
+    waiting, count = [(root, 0)], 0
+    while waiting:
+        node, depth = waiting.pop()
+        count += 1
+        if count + len(waiting) > MAX_NODES or depth > MAX_EXPANDED_DEPTH:
+            return False
+        if isinstance(node, yaml.MappingNode):
+            waiting.extend((part, depth + 1) for pair in node.value for part in pair)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting.extend((item, depth + 1) for item in node.value)
+    return True

@@ -1,0 +1,102 @@
+"""Seeds that stand in more than one leaf, found without holding the leaves.
+
+Of each seed a hash is kept, 8 bytes with the number of its leaf. Only leaves whose hashes meet are read
+again, to compare what the seeds say and to name their places.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from itertools import pairwise
+
+from feldspar.taxonomy.advice import fold
+from feldspar.taxonomy.problems import Findings, Problem
+from feldspar.types import Seed
+
+_NUMBER_BITS = 24
+_MOST_LEAVES = 1 << _NUMBER_BITS
+_HASH_BITS = 64 - _NUMBER_BITS
+_CHUNK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A seed where it stands."""
+
+    number: int
+    """Of its leaf."""
+    file: str
+    place: tuple[int, int]
+    told: bool
+    """Whether problems of its leaf are asked for."""
+
+
+def add(hashes: array[int], number: int, seeds: Iterable[Seed], knowledge: bool) -> None:
+    """Add the seeds of a leaf to an `array("Q")`; of a leaf beyond the 16 millionth, nothing."""
+    if number < _MOST_LEAVES:
+        for seed in seeds:
+            short = hash(said(seed, knowledge)) % (1 << _HASH_BITS)
+            hashes.append(short << _NUMBER_BITS | number)
+
+
+def met(hashes: array[int]) -> set[int]:
+    """The numbers of the leaves with a seed whose hash stands in another leaf, too.
+
+    The array is left in another order.
+    """
+    # In parts, so that there are never many of the numbers at once.
+    starts = range(0, len(hashes), _CHUNK)
+    for start in starts:
+        hashes[start : start + _CHUNK] = array("Q", sorted(hashes[start : start + _CHUNK]))
+    numbers: set[int] = set()
+    for one, other in pairwise(merge(*(_part(hashes, start) for start in starts))):
+        if one >> _NUMBER_BITS == other >> _NUMBER_BITS and one != other:
+            numbers.update((one % _MOST_LEAVES, other % _MOST_LEAVES))
+    return numbers
+
+
+def _part(hashes: array[int], start: int) -> Iterator[int]:
+    return (hashes[at] for at in range(start, min(start + _CHUNK, len(hashes))))
+
+
+def said(seed: Seed, knowledge: bool) -> tuple[str, ...]:
+    """What makes a seed the same as another: a skill's seed is made of its context, too."""
+    context = "" if knowledge else fold(seed.context)
+    return fold(seed.question), fold(seed.answer), context
+
+
+def judge_across(standing: Iterable[tuple[tuple[str, ...], Standing]]) -> Iterator[Problem]:
+    """Warn of the seeds that stand in several leaves: at each but the first, naming the first.
+
+    Args:
+        standing: What each seed says, with its place, in the order of reading.
+    """
+    groups: dict[tuple[str, ...], list[Standing]] = {}
+    for key, place in standing:
+        groups.setdefault(key, []).append(place)
+    for places in groups.values():
+        leaves = len({place.number for place in places})
+        if leaves > 1:
+            yield from _told(places, leaves)
+
+
+def _told(places: Sequence[Standing], leaves: int) -> Iterator[Problem]:
+    first = places[0]
+    # Where the first alone is asked about, it is the place to tell it.
+    asked: Collection[Standing] = [p for p in places if p.told and p.number != first.number] or [
+        p for p in places if p.told
+    ]
+    for place in asked:
+        other = first if place.number != first.number else next(p for p in places if p.number != first.number)
+        found = Findings(place.file)
+        more = f", and in {leaves - 2} more" if leaves > 2 else ""
+        found.warn(
+            place.place,
+            "same-seed",
+            f"this seed stands in {other.file}:{other.place[0]} too{more}",
+            "keep it in the leaf where it belongs, and write another one here",
+        )
+        yield from found.problems
