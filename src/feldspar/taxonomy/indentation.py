@@ -149,7 +149,8 @@ def _key(course: _Course, column: int) -> None:
     explicit = key.sign == "?"
     apart = explicit and course.now.line > key.line
     _value(course, _deeper(course, column, course.now) if apart else column, of_key=True)
-    if course.now.kind is not yaml.ValueToken:
+    kind = course.now.kind
+    if kind is not yaml.ValueToken:
         return
     # Where the key is nothing but `?`, it is what the value stands beside.
     beside = course.tokens[course.at - 1]
