@@ -90,12 +90,12 @@ def check(
         raise typer.BadParameter(f"--json and --format {form} exclude each other.")
 
     def act() -> int:
-        from feldspar import __version__, lab
+        from feldspar import __version__, curate
 
-        problems = lab.check(paths, strict, base, fetch)
+        problems = curate.check(paths, strict, base, fetch)
         chosen = "json" if as_json else form or "text"
         # What is wrong is the result, not progress: --quiet leaves out the count alone.
-        text = lab.formatted(problems, chosen, here=os.getcwd(), version=__version__, count=not quiet)
+        text = curate.formatted(problems, chosen, here=os.getcwd(), version=__version__, count=not quiet)
         if text:
             sys.stdout.write(text + "\n")
         return PROBLEMS if any(problem.severity == "error" for problem in problems) else OK
@@ -110,9 +110,9 @@ def tree(
     quiet: Quiet = False,
 ) -> Job:
     def act() -> int:
-        from feldspar import lab
+        from feldspar import curate
 
-        result = lab.tree(path)
+        result = curate.tree(path)
         _print(jsonl.to_json(result), str(result), as_json, False)
         return PROBLEMS if result.totals[-1].errors else OK
 
@@ -128,9 +128,9 @@ def schema(
     quiet: Quiet = False,
 ) -> Job:
     def act() -> int:
-        from feldspar import lab
+        from feldspar import curate
 
-        text = json.dumps(lab.schema(), ensure_ascii=False, indent=2) + "\n"
+        text = json.dumps(curate.schema(), ensure_ascii=False, indent=2) + "\n"
         if out is None:
             sys.stdout.write(text)
             return OK
