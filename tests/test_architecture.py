@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "story": BASE | RECIPE | STAGES | {"run", "teacher", "models", "stages"},
     "lab": BASE | RECIPE | {"run", "stages", "story"},
     "curate": BASE | {"taxonomy"},
-    "progress": {"events"},
+    "progress": {"events", "text"},
     "project": BASE,
     "export": BASE | {"run"},
     "verbs": set(),

@@ -177,10 +177,10 @@ def _keep_traceback(error: Exception, job: Job | None) -> str:
 
 
 def _tell(what: str, mend: str) -> None:
-    from feldspar.progress import clean
+    from feldspar.text import printable
 
     text = f"feldspar: {what}" + (f"\n{mend}" if mend else "")
-    _print_safely(clean(text), sys.stderr)
+    _print_safely(printable(text), sys.stderr)
 
 
 def _print_safely(text: str, stream: TextIO) -> None:

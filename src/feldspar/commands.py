@@ -17,7 +17,8 @@ import typer
 
 from feldspar import jsonl
 from feldspar.errors import RunError
-from feldspar.progress import Live, clean
+from feldspar.progress import Live
+from feldspar.text import printable
 from feldspar.verbs import OK, PROBLEMS, VERBS, Job
 
 Format = Literal["text", "json", "github", "sarif"]
@@ -284,4 +285,4 @@ def _print(data: dict[str, Any], text: str, as_json: bool, quiet: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
     elif not quiet:
-        sys.stdout.write(clean(text).rstrip("\n") + "\n")
+        sys.stdout.write(printable(text).rstrip("\n") + "\n")

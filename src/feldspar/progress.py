@@ -23,6 +23,7 @@ from feldspar.events import (
     Tokens,
     TrainProgress,
 )
+from feldspar.text import printable
 
 EVERY = 10.0
 """Seconds between two plain lines."""
@@ -121,7 +122,7 @@ def summary(state: State, now: float) -> str:
     remaining = left(state, now)
     if remaining is not None:
         parts.append(f"{duration(remaining)} left")
-    return f"{state.stage}  " + "  ".join(clean(part) for part in parts)
+    return f"{state.stage}  " + "  ".join(printable(part) for part in parts)
 
 
 def duration(seconds: float) -> str:
@@ -134,17 +135,10 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def clean(text: str) -> str:
-    """A text without what a terminal would act on."""
-    return "".join(
-        mark if mark.isprintable() or mark in "\n\t" else "\N{REPLACEMENT CHARACTER}" for mark in text
-    )
-
-
 def reasons(leaf: LeafProgress) -> str:
     """`3 ungrounded, 1 unparsable`: the commonest first."""
     counts = sorted(leaf.rejected.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{count} {clean(reason)}" for reason, count in counts if count)
+    return ", ".join(f"{count} {printable(reason)}" for reason, count in counts if count)
 
 
 class Live:
@@ -204,7 +198,7 @@ class Live:
                 self._say(summary(self.state, now))
 
     def _say(self, text: str) -> None:
-        text = clean(text)
+        text = printable(text)
         if self._view is not None:
             from rich.text import Text
 
@@ -236,7 +230,7 @@ class Live:
                 table.add_column(heading, justify=justify, no_wrap=heading != "rejected")
             for leaf in leaves[:room]:
                 table.add_row(
-                    Text(clean(leaf.leaf)),
+                    Text(printable(leaf.leaf)),
                     Text(str(leaf.drawn)),
                     Text(f"{leaf.accepted}/{leaf.target}"),
                     Text(reasons(leaf)),

@@ -25,7 +25,9 @@ def _dataset(value: object, info: Info) -> Path | str:
     path = absolute(value, info)
     if not isinstance(value, str) or value.lower().endswith(_ROW_FILES) or path.exists():
         return path
-    return value if _HUB_ID.fullmatch(value) else path
+    # `data/rows` beside an own folder `data` is a slip, not the data of somebody named so.
+    slip = path.parent.is_dir()
+    return value if _HUB_ID.fullmatch(value) and not slip else path
 
 
 def _columns(value: object) -> dict[str, str]:

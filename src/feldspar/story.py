@@ -131,7 +131,7 @@ class Plan:
 
 
 def plan(recipe: Recipe) -> Plan:
-    """Leaves, samples and calls, from the taxonomy and the prompt pack alone.
+    """Leaves, samples and calls, before the teacher is asked; documents in git are fetched.
 
     Raises:
         FeldsparError: what `generate` would raise for the same recipe.
@@ -143,6 +143,9 @@ def plan(recipe: Recipe) -> Plan:
             notes.append(event.text)
 
     leaves = stages.read_leaves(recipe, noted)
+    for entry in recipe.foundational:
+        if entry.holdout:
+            stages.find_source(entry, recipe.licences)
     teacher = models.plan_teacher(recipe)
     pack = generate.load_pack(teacher.pack)
     rows = []

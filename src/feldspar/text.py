@@ -50,6 +50,18 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """`1 leaf`, `2,000 leaves`; without `nouns` the plural is the noun with an s."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def escaped(text: str) -> str:
+    """`text` on one line: what is no letter of a text, or a terminal would act on, as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
+
+
 def printable(text: str) -> str:
     """`text` without what a terminal would act on: each such character becomes a visible one."""
     return "".join(

@@ -96,6 +96,20 @@ def test_seeds_that_repeat_one_of_their_leaf(
     assert all("line 1" in problem.message for problem in found.problems)
 
 
+def test_a_repeated_seed_is_told_how_it_repeats() -> None:
+    exact, word, layout = (LONG, "A lamp.", ""), (LONG, "A lantern.", ""), (LONG.lower(), "A lamp", "")
+    seeds, places = seeds_of(exact, exact, word, layout)
+    found = Findings("qna.yaml")
+    advice.judge_repeats(seeds, places, False, found)
+    assert [
+        problem.message.removeprefix("this seed repeats the one in line ") for problem in found.problems
+    ] == [
+        "1",
+        "1 but for a word",
+        "1 but for its punctuation, case or layout",
+    ]
+
+
 def test_a_knowledge_question_asked_of_two_contexts_repeats() -> None:
     seeds, places = seeds_of((LONG, "A lamp.", "One."), (LONG, "A lamp.", "Two."))
     for is_knowledge, count in ((True, 1), (False, 0)):
@@ -144,6 +158,19 @@ def test_contexts_that_no_document_holds(context: str, held: bool) -> None:
     assert len(found.problems) == (not held)
 
 
+def test_a_stray_context_is_told_by_its_first_stray_sentence() -> None:
+    seeds = [Seed("Q", "A", f"He slept by day. {'He sang and ' * 9}slept. He danced.")]
+    for texts, words in (
+        ([DOCUMENT], "the document does"),
+        (["Or.", DOCUMENT, "Not."], "none of the documents"),
+    ):
+        found = Findings("qna.yaml")
+        advice.judge_contexts(seeds, [AT], texts, found)
+        (message,) = (problem.message for problem in found.problems)
+        assert message.startswith(words)
+        assert "'He sang and He sang and He sang and He sang and He sang and…'" in message
+
+
 def test_a_context_is_looked_for_where_the_documents_were_read(tmp_path: Path) -> None:
     text = knowledge(4, 2, 1, "document:\n  paths: [a.md]\n")
     file = write(tmp_path, "knowledge/a", text)
@@ -180,6 +207,7 @@ def test_seeds_that_stand_in_two_leaves(tmp_path: Path) -> None:
     told = same(tmp_path)
     assert [p.file for p in told] == [str(second)] * 4 + [str(third)] * 5
     assert "and in 1 more" in told[-1].message
+    assert "more" not in told[-4].message
 
 
 def test_what_is_not_asked_about_still_counts(tmp_path: Path) -> None:
@@ -206,6 +234,13 @@ def test_an_unusable_leaf_lends_no_seed(tmp_path: Path) -> None:
     write(tmp_path, "a", skill(3))
     write(tmp_path, "b", skill(3).replace("someone", "1"))
     assert same(tmp_path) == []
+
+
+def test_seeds_are_found_however_far_apart() -> None:
+    hashes = array("Q")
+    for number in range(3_000):
+        repeats.add(hashes, number, [Seed(f"Q {number % 1_700}?", "A"), Seed(f"P {number}?", "A")], False)
+    assert repeats.met(hashes) == {*range(1_300), *range(1_700, 3_000)}
 
 
 def test_hashes_that_meet_by_chance_are_told_apart() -> None:

@@ -107,10 +107,37 @@ def test_blanks_and_lines(text: str, expected: list[Place]) -> None:
         ("# comment\na:\n      # any\n  b: 1\n # any\n", []),
         ("a:\n  b: ''\n  c: 1\n", []),
         ("- a\n- b:\n    c\n", []),
+        ("a: &x b\nc: d\n", []),
+        ("? a\n: b\nc:\n    d: 1\n", [4]),
+        ("- a:\n     b: 1\n", []),
+        ("a: &x 'b\n  c'\nd:\n    e: 1\nf:\n    g: 1\n", []),
+        ("a: !!str\n  b\nc:\n    d: 1\n", [4]),
+        ("a: &x !!map\n  b: 1\n", [2]),
+        ("? - a\n  - b\n: c\n", []),
+        ("?\n    a\n:\n  b\n", [4]),
+        ("? a\n:\n  - b\n  - c\n", []),
+        ("a:\n  ? b\n  : - c\n    - d\n", []),
+        ("a: [\n  b, [\n    c\n  ]\n]\n", []),
+        ("a: {b: [c,\n        d]}\n", []),
+        ("a:\n  - [b,\n     c]\n  - {d: e,\n     f: g}\n", []),
+        ("a:\n-\n  b: 1\nc: 1\n", []),
+        ("- - a\n-\n  - b\n", []),
+        ("--- # c\na:\n  b: 1\n...\n", []),
     ],
 )
 def test_indentation(text: str, lines: list[int]) -> None:
     assert style(text) == [(line, column, "indentation") for line, column in _columns(text, lines)]
+
+
+def test_messages_say_how_many_and_where() -> None:
+    found = Findings("qna.yaml")
+    judge_style("a:\n  b: 1\nc:\n d:  1\n\n\n\ne: [x,y]\n", False, found)
+    assert [(problem.message, problem.mend) for problem in found.problems] == [
+        ("3 empty lines", "keep at most 2"),
+        ("too many blanks after the colon", "write one at most"),
+        ("no blank after the comma", "write one"),
+        ("one blank before this, where 2 belong", "indent it by 2"),
+    ]
 
 
 def _columns(text: str, lines: list[int]) -> list[tuple[int, int]]:

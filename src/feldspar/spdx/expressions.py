@@ -26,7 +26,6 @@ _TOKEN = re.compile(r"[()]|[^\s()]+")
 _OPERATORS = ("and", "or", "with")
 
 
-@lru_cache(maxsize=4096)
 def spdx(text: str) -> str:
     """What a person wrote of a licence, as an SPDX expression.
 
@@ -43,6 +42,12 @@ def spdx(text: str) -> str:
     Returns:
         The expression; "" where it cannot be told, in part or as a whole: nothing is guessed.
     """
+    # What is kept is bounded, too: a whole file can be handed over as somebody's licence.
+    return _spdx(text) if len(text) <= 2 * MAX_EXPRESSION else ""
+
+
+@lru_cache(maxsize=4096)
+def _spdx(text: str) -> str:
     text = " ".join(_plain(text).split())
     if _COMMON.fullmatch(text):
         return text

@@ -4,6 +4,7 @@ Each stage has two functions: `…_inputs` names what it is made of beside its s
 and `write_…` makes its folder. All that is computed happens in the stage's own package.
 """
 
+from feldspar.stages.datasets import find_source
 from feldspar.stages.leaves import held_out, leaf_inputs, write_leaves
 from feldspar.stages.phases import phase_inputs, read_phases, write_phases
 from feldspar.stages.samples import leaf_plans, read_drafts, sample_inputs, too_few, write_samples
@@ -21,6 +22,7 @@ from feldspar.stages.work import Work, look_ahead, read_leaves
 __all__ = [
     "Work",
     "checkpoint_inputs",
+    "find_source",
     "held_out",
     "leaf_inputs",
     "leaf_plans",

@@ -16,7 +16,7 @@ from feldspar import jsonl
 from feldspar.recipe import PhaseSettings, Recipe
 from feldspar.spdx import spdx
 from feldspar.stages.work import Work
-from feldspar.text import printable
+from feldspar.text import counted, printable
 from feldspar.types import Leaf, Sample
 
 NOT_SAID = "not said"
@@ -62,8 +62,8 @@ def dataset_card(leaves: Sequence[Leaf], samples: Iterable[Sample], teacher: str
             configs=[{"config_name": "default", "data_files": "accepted.jsonl"}],
         ),
         "# Samples made with LAB",
-        f"{_count(total, 'training conversation')} from {_count(len(used), 'leaf', 'leaves')} of a taxonomy, "
-        "made with LAB (Large-scale Alignment for chatBots) by Feldspar. "
+        f"{counted(total, 'training conversation')} from {counted(len(used), 'leaf', 'leaves')} of a "
+        "taxonomy, made with LAB (Large-scale Alignment for chatBots) by Feldspar. "
         f"The teacher that wrote them was {cell(teacher)}.",
         "Each line of `accepted.jsonl` is a conversation in `messages` form, with its leaf, and in `origin` "
         "its licence and, for knowledge, the place in the document that it is from. `drafts.jsonl` holds "
@@ -246,10 +246,6 @@ def _front(**values: object) -> str:
     """The card's metadata; JSON is YAML too."""
     lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     return "\n".join(("---", *lines, "---"))
-
-
-def _count(number: int, noun: str, nouns: str = "") -> str:
-    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def _page(*parts: str) -> str:

@@ -19,7 +19,10 @@ def phase_inputs(work: Work) -> dict[str, str]:
     return {
         "2-samples": work.run.output_digest("2-samples"),
         "the student's tokenizer": models.student_digest(work.recipe),
-        **{f"dataset {entry.name}": mix.dataset_digest(source) for entry, source in work.sources},
+        **{
+            f"dataset {entry.name}": mix.dataset_digest(work.source(entry))
+            for entry in work.recipe.foundational
+        },
         **files("rows", [path for phase in work.recipe.phases for path in phase.files]),
         **files("question file", work.recipe.evaluate.questions + work.recipe.evaluate.retention),
     }
@@ -43,7 +46,8 @@ def write_phases(work: Work, folder: Path) -> None:
 
     foundational = []
     told = []
-    for entry, source in work.sources:
+    for entry in recipe.foundational:
+        source = work.source(entry)
         dataset = read_rows(entry, source, recipe.generate.seed, cap=entry.cap)
         foundational.append(clean(dataset))
         told.append(

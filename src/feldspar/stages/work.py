@@ -14,6 +14,7 @@ from feldspar.errors import DatasetError, TaxonomyError
 from feldspar.recipe import DatasetSettings, Recipe
 from feldspar.run import Run
 from feldspar.stages.datasets import find_source
+from feldspar.text import counted
 from feldspar.types import Leaf, Question
 
 SHOWN_PROBLEMS = 5
@@ -38,10 +39,15 @@ class Work:
         """The teacher that the recipe means; nothing is started."""
         return models.plan_teacher(self.recipe)
 
+    def source(self, entry: DatasetSettings) -> mix.Source:
+        """Where one of the recipe's datasets is; looked for once, and no row of it is read."""
+        if entry.name not in self._sources:
+            self._sources[entry.name] = find_source(entry, self.recipe.licences)
+        return self._sources[entry.name]
+
     @cached_property
-    def sources(self) -> tuple[tuple[DatasetSettings, mix.Source], ...]:
-        """The recipe's datasets, and where they are; no row of them is read."""
-        return tuple((entry, find_source(entry, self.recipe.licences)) for entry in self.recipe.foundational)
+    def _sources(self) -> dict[str, mix.Source]:
+        return {}
 
     def path(self, stage: str, name: str) -> Path:
         """A file of a stage."""
@@ -66,13 +72,14 @@ def read_leaves(recipe: Recipe, watch: events.Watch) -> tuple[Leaf, ...]:
             f"the taxonomy has {len(errors)} errors:\n{shown}{more}"
             if len(errors) > 1
             else f"the taxonomy has an error: {shown}",
-            f"`feldspar check {recipe.taxonomy}` names them all.",
+            f"`feldspar check --fetch {recipe.taxonomy}` names them all.",
         )
     if not reading.leaves:
         raise TaxonomyError(f"{recipe.taxonomy} has no leaf to learn from", "`feldspar init` writes one.")
     warnings = len(reading.problems)
     if warnings:
-        watch(events.Note(f"the taxonomy has {warnings} warnings: `feldspar check {recipe.taxonomy}`"))
+        told = f"the taxonomy has {counted(warnings, 'warning')}: `feldspar check --fetch {recipe.taxonomy}`"
+        watch(events.Note(told))
     gate = taxonomy.Gate(also=recipe.licences.also)
     leaves = []
     for leaf in reading.leaves:
@@ -92,7 +99,8 @@ def look_ahead(work: Work) -> None:
     if work.run.complete("3-phases"):
         return
     models.student_counter(work.recipe)
-    _ = work.sources
+    for entry in work.recipe.foundational:
+        work.source(entry)
     for path in (path for phase in work.recipe.phases for path in phase.files):
         if not path.is_file():
             raise DatasetError(f"{path}: there is no such file", "Check the path in the recipe.")

@@ -9,6 +9,7 @@ from typing import cast
 
 import yaml
 
+from feldspar.spdx import nearest, spdx
 from feldspar.taxonomy.fields import Entry, items, keys, mapping, number, plain, string
 from feldspar.taxonomy.problems import START, Findings, Place, Severity, line_and_column
 from feldspar.taxonomy.seeds import SeedAt, blank_is, read_seeds
@@ -167,6 +168,10 @@ def _licence(entries: Mapping[str, Entry], values: Mapping[str, str], found: Fin
             "`license` is not an SPDX identifier",
             "write it like `CC-BY-4.0`, `Apache-2.0` or `LicenseRef-Own`",
         )
+    elif licence and not spdx(licence):
+        near = nearest(licence)
+        mend = f"did you mean `{near}`?" if near else "write it like `CC-BY-4.0`, or `LicenseRef-Own`"
+        found.warn(entries["license"].value, "licence", "`license` is not on SPDX's list", mend)
     return licence
 
 

@@ -29,6 +29,9 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _LONGEST_KEY = 60
 _SHORTEST_STEM = 4
 _SCALARS = frozenset(_TAG + name for name in ("null", "bool", "int", "float", "timestamp", "binary"))
+_LONGEST_SCALAR = 200
+"""Characters of a number, a date or a truth value: `1:1:1…` is one to YAML, and takes squared time."""
+_LARGE = 2**53
 _UNREADABLE = object()
 _BRACES = "quote a text that starts with [ or {, or write `key: value`"
 
@@ -232,13 +235,16 @@ def plain(node: yaml.Node) -> Hashable:
         return ("a mapping", frozenset((plain(key), plain(value)) for key, value in _merged(node)))
     if node.tag == _TAG + "str":
         return str(node.value)
-    if node.tag not in _SCALARS:
+    if node.tag not in _SCALARS or len(node.value) > _LONGEST_SCALAR:
         return _UNREADABLE
     try:
         value: Hashable = yaml.constructor.SafeConstructor().construct_object(node)
     except (yaml.YAMLError, ValueError, OverflowError, IndexError, KeyError, AttributeError):
         return _UNREADABLE
-    return ("a truth value", value) if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return ("a truth value", value)
+    # Of large integers a stranger can choose thousands with one hash; of texts nobody can.
+    return ("a number", str(value)) if isinstance(value, int) and abs(value) > _LARGE else value
 
 
 def _merged(node: yaml.MappingNode) -> Sequence[tuple[yaml.Node, yaml.Node]]:
@@ -274,6 +280,8 @@ def _loadable(node: yaml.Node, name: str, found: Findings) -> None:
 def number(node: yaml.Node) -> int | float | None:
     """A number, None for anything else: no truth value, no "3"."""
     value = plain(node) if node.tag in (_TAG + "int", _TAG + "float") else None
+    if isinstance(value, tuple):
+        return int(value[1])
     return value if isinstance(value, int | float) else None
 
 

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from feldspar.taxonomy.problems import Problem
 from feldspar.taxonomy.rules import RULES
+from feldspar.text import counted, escaped
 
 Format = Literal["text", "json", "github", "sarif"]
 
@@ -45,13 +46,8 @@ def formatted(
     lines = [as_text(problem) if form == "text" else as_command(problem, here) for problem in problems]
     if count:
         errors = sum(problem.severity == "error" for problem in problems)
-        lines.append(f"{number(errors, 'error')}, {number(len(problems) - errors, 'warning')}")
+        lines.append(f"{counted(errors, 'error')}, {counted(len(problems) - errors, 'warning')}")
     return "\n".join(lines)
-
-
-def number(count: int, noun: str) -> str:
-    """`1 error`, `2 errors`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def as_text(problem: Problem) -> str:
@@ -124,21 +120,16 @@ def _quoted(path: str) -> str:
 
 def relative(file: str, here: str) -> str:
     """A file as seen from a folder; the whole path where it does not lie below that."""
+    # The file's name is one that was shown: the folder's has to be, to be found in it.
+    here = escaped(here)
     whole = os.path.normpath(os.path.join(here, file))
     inner = os.path.relpath(whole, here)
     return whole if inner == ".." or inner.startswith(".." + os.sep) else inner
 
 
-def printable(text: str) -> str:
-    """A text on one line, with everything a terminal would act on written as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
 def harmless(line: str) -> str:
     """A printable line in which GitHub's runner finds no command."""
-    line = printable(line).replace("##[", r"##\x5b")
+    line = escaped(line).replace("##[", r"##\x5b")
     inner = line.lstrip()
     return line[: len(line) - len(inner)] + r"\x3a" + inner[1:] if inner.startswith("::") else line
 

@@ -69,7 +69,7 @@ def _pass(course: _Course, expected: int) -> Token:
         course.margin = token.column
         if token.column != expected:
             told = f"{_blanks(token.column)} before this, where {max(expected, 0)} belong"
-            mend = f"indent it by {expected}" if expected >= 0 else "indent it"
+            mend = f"indent it by {max(expected, 0)}"
             course.found.warn((token.line + 1, token.column + 1), "indentation", told, mend)
     course.line = token.end_line
     return token
@@ -100,8 +100,7 @@ def _value(course: _Course, expected: int, of_key: bool = False) -> None:
         expected: The column of a line that starts with the value.
         of_key: Whether it is a key, or the value of one: there a list may stand that is not indented.
     """
-    while course.now.kind in _PROPERTIES:
-        _pass(course, expected)
+    _properties(course, expected)
     kind = course.now.kind
     if kind is yaml.BlockMappingStartToken:
         _block_mapping(course, expected)
@@ -123,24 +122,17 @@ def _value(course: _Course, expected: int, of_key: bool = False) -> None:
         _pass(course, expected)
 
 
+def _properties(course: _Course, expected: int) -> None:
+    while course.now.kind in _PROPERTIES:
+        _pass(course, expected)
+
+
 def _block_mapping(course: _Course, expected: int) -> None:
     column = _pass(course, expected).column
-    while (kind := course.now.kind) in (yaml.KeyToken, yaml.ValueToken):
-        if kind is yaml.KeyToken:
-            _key(course, column)
-        else:
-            _broken(course)
+    while course.now.kind is yaml.KeyToken:
+        _key(course, column)
     if course.now.kind is yaml.BlockEndToken:
         _pass(course, column)
-
-
-def _broken(course: _Course) -> None:
-    """A value without a key: yamllint gives up on it."""
-    token = course.now
-    at = (token.line + 1, token.column + 1)
-    course.found.warn(at, "indentation", "a colon without a key before it", "write the key")
-    _step(course)
-    _value(course, token.column)
 
 
 def _key(course: _Course, column: int) -> None:
@@ -161,8 +153,7 @@ def _key(course: _Course, column: int) -> None:
         if first.line == beside.line and first.line < after.line:
             first = after
     if first.kind in _NOTHING:
-        while course.now.kind in _PROPERTIES:
-            _pass(course, column)
+        _properties(course, column)
         return
     if explicit:
         expected = _deeper(course, column, first)
@@ -179,11 +170,7 @@ def _list_column(course: _Course, column: int, first: Token) -> int:
     """Where a list below a key is to start; the first list of the file says whether it is indented."""
     if course.lists is None:
         course.lists = first.column != column
-    if not course.lists:
-        return column
-    if course.step is None and first.column == column:
-        return -1
-    return _deeper(course, column, first)
+    return _deeper(course, column, first) if course.lists else column
 
 
 def _item(course: _Course, column: int, expected: int) -> None:

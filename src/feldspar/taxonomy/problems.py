@@ -9,6 +9,8 @@ from typing import Literal
 
 import yaml
 
+from feldspar.text import escaped
+
 Severity = Literal["error", "warning"]
 
 Place = yaml.Node | tuple[int, int]
@@ -97,5 +99,4 @@ def as_errors(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 def shown(path: Path | str) -> str:
     """A path as printable text: what is not UTF-8, or would move a terminal's cursor, is escaped."""
-    text = str(path).encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return escaped(str(path))

@@ -276,22 +276,20 @@ def _leaf(judged: _Judged, content: Content) -> Leaf:
 
 
 def schema_of(met: Met) -> Schema | None:
-    """The schema that the folders above a leaf's file name: the nearest wins, None if none does."""
-    return _schema_of(met.inner.split("/")) or _schema_of(met.root.resolve().parts)
-
-
-def _schema_of(parts: Sequence[str]) -> Schema | None:
-    for name in reversed(parts):
-        if name in ("knowledge", "compositional_skills"):
-            return "knowledge" if name == "knowledge" else "compositional_skills"
-    return None
+    """The schema that the folders above a leaf's file name; None where they name none."""
+    branch = _above(met)
+    return None if branch == "foundational_skills" else branch
 
 
 def branch_of(met: Met, knowledge: bool) -> Branch:
-    """The branch (§3.1): the nearest folder above that is named like one; else by `knowledge`."""
-    parts = (*Path(os.path.abspath(met.root)).parts, *met.inner.split("/"))
-    named = next((branch for name in reversed(parts) for branch in _BRANCHES if name == branch), None)
-    return named or ("knowledge" if knowledge else "compositional_skills")
+    """The branch (§3.1) that the folders above name; else by `knowledge`."""
+    return _above(met) or ("knowledge" if knowledge else "compositional_skills")
+
+
+def _above(met: Met) -> Branch | None:
+    """The nearest folder above that is named like a branch, those above the root included."""
+    parts = (*met.root.resolve().parts, *met.inner.split("/"))
+    return next((branch for name in reversed(parts) for branch in _BRANCHES if name == branch), None)
 
 
 def digest(leaf: Leaf, content: Content) -> str:

@@ -6,6 +6,7 @@ again, to compare what the seeds say and to name their places.
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -74,9 +75,10 @@ def judge_across(standing: Iterable[tuple[tuple[str, ...], Standing]]) -> Iterat
     Args:
         standing: What each seed says, with its place, in the order of reading.
     """
-    groups: dict[tuple[str, ...], list[Standing]] = {}
+    groups: dict[bytes, list[Standing]] = {}
     for key, place in standing:
-        groups.setdefault(key, []).append(place)
+        # A digest: the leaves that meet can be all of them, and large.
+        groups.setdefault(hashlib.sha256(repr(key).encode()).digest(), []).append(place)
     for places in groups.values():
         leaves = len({place.number for place in places})
         if leaves > 1:

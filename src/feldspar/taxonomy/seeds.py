@@ -10,6 +10,7 @@ import yaml
 from feldspar.taxonomy.fields import Entry, items, mapping, plain, string
 from feldspar.taxonomy.problems import Findings, Severity, line_and_column
 from feldspar.taxonomy.shapes import FEWEST_PAIRS, FEWEST_SEEDS, FIRST_OURS, KNOWLEDGE_SEED, PAIR, SKILL_SEED
+from feldspar.text import counted
 from feldspar.types import Seed
 
 
@@ -49,7 +50,7 @@ def read_seeds(entry: Entry, knowledge: bool, version: int, found: Findings) -> 
     fewest = FEWEST_SEEDS[version]
     unique = len(nodes) - repeated
     if unique < fewest:
-        told = f"{_count(unique, 'seed example')}; version {version} asks for {fewest}"
+        told = f"{counted(unique, 'seed example')}; version {version} asks for {fewest}"
         found.error(entry.value, "too-few-seeds", told, _mend_few(version, unique, fewest))
     seeds = tuple(seed for group in groups for seed in group)
     if not seeds and not found.errors:
@@ -109,7 +110,7 @@ def _knowledge_seed(node: yaml.Node, name: str, version: int, found: Findings) -
     fewest = FEWEST_PAIRS[version]
     unique = len(nodes) - repeated
     if unique < fewest:
-        told = f"{_count(unique, 'question')} for this context; version {version} asks for {fewest}"
+        told = f"{counted(unique, 'question')} for this context; version {version} asks for {fewest}"
         found.error(entry.value, "too-few-questions", told, f"add {fewest - unique} more")
     return tuple(pairs)
 
@@ -142,7 +143,3 @@ def _pair(
         return ()
     at = line_and_column(entries["question"].key)
     return ((Seed(question, answer, context[0], at[0]), SeedAt(at, context[1] or at)),)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

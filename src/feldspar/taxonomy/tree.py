@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from feldspar.taxonomy.documents import Library
-from feldspar.taxonomy.formats import harmless, number
+from feldspar.taxonomy.formats import harmless
 from feldspar.taxonomy.licences import NOT_SAID, licence_shown
 from feldspar.taxonomy.problems import Problem, shown
 from feldspar.taxonomy.reader import NAME, read
+from feldspar.text import counted
 from feldspar.types import Branch, Leaf
 
 BRANCHES: tuple[Branch, ...] = get_args(Branch)
@@ -205,12 +206,12 @@ def _leaf_cells(row: Row) -> Sequence[str]:
     problems = _problems(row.errors, row.warnings)
     if row.kind != "leaf":
         return ("unusable" if row.kind == "unusable" else "no leaf", "", "", "", problems)
-    documents = number(row.documents, "document") if row.documents else ""
+    documents = counted(row.documents, "document") if row.documents else ""
     if row.branch == "knowledge" and not documents:
         documents = "not fetched" if row.repo else "no document"
     return (
         f"v{row.version}",
-        number(row.seeds, "seed"),
+        counted(row.seeds, "seed"),
         documents,
         f"licence {row.terms}" if row.terms == NOT_SAID else row.terms,
         problems,
@@ -221,13 +222,13 @@ def _total_cells(total: Total) -> Sequence[str]:
     leaves = f"{total.leaves:,} {'leaf' if total.leaves == 1 else 'leaves'}" if total.leaves else "no leaf"
     if total.unusable:
         leaves += f", {total.unusable:,} unusable"
-    seeds = number(total.seeds, "seed") if total.seeds else ""
-    documents = number(total.documents, "document") if total.documents else ""
+    seeds = counted(total.seeds, "seed") if total.seeds else ""
+    documents = counted(total.documents, "document") if total.documents else ""
     return leaves, seeds, documents, "", _problems(total.errors, total.warnings)
 
 
 def _problems(errors: int, warnings: int) -> str:
-    parts = (number(count, noun) for count, noun in ((errors, "error"), (warnings, "warning")) if count)
+    parts = (counted(count, noun) for count, noun in ((errors, "error"), (warnings, "warning")) if count)
     return ", ".join(parts)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from feldspar.taxonomy.git.runner import GitTrouble, Said, complaint, printable
+from feldspar.taxonomy.git.runner import GitTrouble, Said, complaint
+from feldspar.text import escaped
 
 REFUSES = re.compile(r"unadvertised object")
 """A server that gives no commit or file by its id alone."""
@@ -78,9 +79,9 @@ def blame(said: Said, repo: str, commit: str) -> GitTrouble:
     """What git said about a stranger's repository, as a trouble that names the part of the leaf."""
     for words, what, mend, part in _BLAME:
         if re.search(words, said.told):
-            told = what.format(repo=printable(repo), commit=printable(commit), said=complaint(said))
+            told = what.format(repo=escaped(repo), commit=escaped(commit), said=complaint(said))
             return GitTrouble(told, mend, part)
-    return GitTrouble(f"git cannot fetch from {printable(repo)}: {complaint(said)}", "", "repo")
+    return GitTrouble(f"git cannot fetch from {escaped(repo)}: {complaint(said)}", "", "repo")
 
 
 def unreachable(said: Said) -> bool:

@@ -18,8 +18,9 @@ from feldspar.taxonomy.git import shelf
 from feldspar.taxonomy.git.blame import DUMB, REFUSES, blame, unreachable
 from feldspar.taxonomy.git.names import check_commit, is_whole, read_patterns, transports
 from feldspar.taxonomy.git.objects import GitFile, Limits, Unfit, read_files
-from feldspar.taxonomy.git.runner import UPLOAD_PACK, GitTrouble, Said, printable
+from feldspar.taxonomy.git.runner import UPLOAD_PACK, GitTrouble, Said
 from feldspar.taxonomy.git.shelf import Job, Meaning
+from feldspar.text import escaped
 
 LIMITS = Limits()
 _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
@@ -142,7 +143,7 @@ def _ask(job: Job, before: Meaning | None) -> tuple[Meaning, str]:
         listed = _talk(job, new, ("ls-remote", "--quiet", "origin", "HEAD", "refs/heads/*"))
         if not listed.code and not listed.out:
             raise _bare(job)
-    what = f"{job.repo} has no branch, tag or commit {printable(job.name)!r}"
+    what = f"{job.repo} has no branch, tag or commit {escaped(job.name)!r}"
     mend = (
         f"it meant {before.commit}: write that"
         if before

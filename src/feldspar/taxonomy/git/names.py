@@ -13,7 +13,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from feldspar.taxonomy.git.runner import GitTrouble, printable
+from feldspar.taxonomy.git.runner import GitTrouble
+from feldspar.text import escaped
 
 MAX_PATTERNS = 1000
 _MAX_LENGTH = 1000
@@ -89,7 +90,7 @@ def _check_place(repo: str, scheme: str, place: str) -> None:
 
 def _refused(repo: str, why: str, mend: str) -> GitTrouble:
     # Before an @ may stand a key, which must not reach a log.
-    shown = re.sub(r"[^/]*@", "…@", printable(repo[:200]))
+    shown = re.sub(r"[^/]*@", "…@", escaped(repo[:200]))
     return GitTrouble(f"{shown!r} {why}", mend, "repo")
 
 
@@ -105,7 +106,7 @@ def check_commit(commit: str) -> None:
         GitTrouble: It is neither.
     """
     if len(commit) > 250 or not commit.isprintable() or not commit or _NO_NAME.search(commit):
-        what = f"{printable(commit[:200])!r} is neither a commit id nor the name of a branch or tag"
+        what = f"{escaped(commit[:200])!r} is neither a commit id nor the name of a branch or tag"
         raise GitTrouble(what, "write the commit's id, as `git log` shows it", "commit")
 
 
@@ -185,7 +186,7 @@ def read_pattern(text: str) -> Pattern:
         why = "names a folder"
     if why:
         mend = "name files from the repository's root, such as docs/*.md"
-        raise GitTrouble(f"{printable(text[:200])!r} {why}", mend, "patterns")
+        raise GitTrouble(f"{escaped(text[:200])!r} {why}", mend, "patterns")
     parts: list[_Name | None] = []
     for name in names:
         if name == "**":

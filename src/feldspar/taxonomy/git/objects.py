@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from feldspar.taxonomy.git.names import Pattern
-from feldspar.taxonomy.git.runner import GitTrouble, Said, printable
+from feldspar.taxonomy.git.runner import GitTrouble, Said
+from feldspar.text import escaped
 
 _LISTED = 64_000_000  # bytes of names: half a million files
 _MAX_PATH = 4096
@@ -115,7 +116,7 @@ def _choose(
         meant = {literal} & entries.keys() if literal is not None else _meant(pattern, entries, until)
         if not meant:
             raise GitTrouble(
-                f"{printable(pattern.text)!r} names no file", _instead(pattern, entries), "patterns"
+                f"{escaped(pattern.text)!r} names no file", _instead(pattern, entries), "patterns"
             )
         paths |= meant
         if len(paths) > limits.files:
@@ -128,7 +129,7 @@ def _choose(
         elif entries[path].mode == _LINK:
             why, mend = "is a symbolic link, and none is followed", "name the file that it leads to"
         if why:
-            raise GitTrouble(f"{printable(path[:200])!r} {why}", mend, "patterns")
+            raise GitTrouble(f"{escaped(path[:200])!r} {why}", mend, "patterns")
     return {path: entries[path] for path in sorted(paths)}
 
 
@@ -136,7 +137,7 @@ def _meant(pattern: Pattern, entries: dict[str, _Entry], until: float) -> set[st
     meant = set()
     for path in entries:
         if time.monotonic() > until:
-            what = f"{printable(pattern.text)!r} takes too long to compare with {len(entries):,} names"
+            what = f"{escaped(pattern.text)!r} takes too long to compare with {len(entries):,} names"
             raise GitTrouble(what, "write fewer and simpler patterns", "patterns")
         # Longer ones can be in no folder, and take their square of time.
         if len(path) <= _MAX_PATH and pattern.matches(path):
@@ -150,11 +151,11 @@ def _instead(pattern: Pattern, entries: dict[str, _Entry]) -> str:
         return "the commit has no files"
     folder = f"{pattern.literal}/"
     if any(path.startswith(folder) for path in entries):
-        folder = printable(folder)
+        folder = escaped(folder)
         return f"it is a folder: write {folder}*.md, or {folder}**/*.md for those below it too"
     from rapidfuzz import process
 
-    near = process.extract(pattern.text, [printable(path) for path in list(entries)[:20_000]], limit=4)
+    near = process.extract(pattern.text, [escaped(path) for path in list(entries)[:20_000]], limit=4)
     return "some files that are there: " + ", ".join(path[:100] for path, _, _ in near)
 
 

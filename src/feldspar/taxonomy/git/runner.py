@@ -23,6 +23,7 @@ from pathlib import Path
 from feldspar.errors import TaxonomyError
 from feldspar.taxonomy.git.bounded import FOLDER_BYTES, MOST_BYTES, Bounds, Exceeded
 from feldspar.taxonomy.git.bounded import run as run_bounded
+from feldspar.text import escaped
 
 _SSH = (
     "ssh -a -x -o BatchMode=yes -o ConnectTimeout=9 -o ServerAliveInterval=5 -o ServerAliveCountMax=2"
@@ -206,14 +207,8 @@ def complaint(said: Said) -> str:
     return re.sub(r"^(fatal|error): (unable to access '[^']*': )?", "", line)[:200]
 
 
-def printable(text: str) -> str:
-    """A stranger's text, with what would move a terminal's cursor or is no text escaped."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
 def _lines(error: bytes) -> str:
-    return "\n".join(printable(line) for line in error.decode("utf-8", "replace").splitlines())
+    return "\n".join(escaped(line) for line in error.decode("utf-8", "replace").splitlines())
 
 
 def _each(settings: Iterable[str]) -> tuple[str, ...]:
