@@ -7,7 +7,6 @@ errors and interruptions end.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -96,7 +95,7 @@ def check(
         problems = curate.check(paths, strict, base, fetch)
         chosen = "json" if as_json else form or "text"
         # What is wrong is the result, not progress: --quiet leaves out the count alone.
-        text = curate.formatted(problems, chosen, here=os.getcwd(), version=__version__, count=not quiet)
+        text = curate.formatted(problems, chosen, version=__version__, count=not quiet)
         if text:
             sys.stdout.write(text + "\n")
         return PROBLEMS if any(problem.severity == "error" for problem in problems) else OK

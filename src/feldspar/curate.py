@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from feldspar import taxonomy
+from feldspar.taxonomy import formats
 from feldspar.taxonomy.changed import changed_leaves
-from feldspar.taxonomy.formats import formatted
 from feldspar.taxonomy.schema import json_schema
 from feldspar.taxonomy.tree import Tree, read_tree
+from feldspar.text import escaped
 
 __all__ = ["Tree", "check", "formatted", "schema", "tree"]
 
@@ -31,6 +34,27 @@ def check(
     """
     only = None if base is None else changed_leaves(paths, base)
     return taxonomy.check(paths, strict, only, _library(fetch))
+
+
+def formatted(
+    problems: Sequence[taxonomy.Problem], form: formats.Format, *, version: str, count: bool
+) -> str:
+    """Problems as text, JSON, GitHub's annotations or SARIF.
+
+    The last two name files as seen from the git repository that this is called in, as GitHub does.
+
+    Args:
+        problems: With files as seen from here.
+        form: The format.
+        version: Feldspar's, for SARIF.
+        count: Whether the text ends with the number of problems.
+    """
+    here = os.getcwd()
+    if form in ("github", "sarif"):
+        problems = [replace(one, file=os.path.join(escaped(here), one.file)) for one in problems]
+        above = (Path(here), *Path(here).parents)
+        here = str(next((folder for folder in above if (folder / ".git").exists()), here))
+    return formats.formatted(problems, form, here=here, version=version, count=count)
 
 
 def tree(root: Path) -> Tree:

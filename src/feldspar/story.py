@@ -134,7 +134,7 @@ def plan(recipe: Recipe) -> Plan:
     """Leaves, samples and calls, before the teacher is asked; documents in git are fetched.
 
     Raises:
-        FeldsparError: what `generate` would raise for the same recipe.
+        FeldsparError: what `run` would raise for the same recipe before it asks anything.
     """
     notes: list[str] = []
 
@@ -144,12 +144,15 @@ def plan(recipe: Recipe) -> Plan:
 
     leaves = stages.read_leaves(recipe, noted)
     for entry in recipe.foundational:
-        if entry.holdout:
-            stages.find_source(entry, recipe.licences)
+        stages.find_source(entry, recipe.licences)
     teacher = models.plan_teacher(recipe)
     pack = generate.load_pack(teacher.pack)
     rows = []
     for one in stages.leaf_plans(leaves, recipe, teacher, ()):
+        if one.leaf.branch == "knowledge" and not one.passages:
+            notes.append(f"{one.leaf.path}: no document is left to teach")
+            rows.append((one.leaf.path, generate.section_name(one), 0, 0, 0))
+            continue
         calls = generate.pipeline_calls(one, pack)
         rows.append(
             (

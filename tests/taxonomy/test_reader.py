@@ -168,7 +168,11 @@ def test_nothing_to_read_is_an_error_with_a_mend(tmp_path: Path) -> None:
 def test_check_takes_files_and_folders_once_each(tmp_path: Path) -> None:
     bad = write(tmp_path, "knowledge/bad", knowledge(seeds=4), "")
     twice = check([tmp_path, bad, bad.parent, tmp_path])
-    assert [(p.rule, p.severity) for p in twice] == [("attribution", "warning"), ("too-few-seeds", "error")]
+    assert [(p.rule, p.severity) for p in twice] == [
+        ("attribution", "warning"),
+        ("stays-out", "warning"),
+        ("too-few-seeds", "error"),
+    ]
     assert check([bad], strict=True) == twice
 
     (tmp_path / "none").mkdir()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from feldspar.errors import DatasetError, TaxonomyError
 from feldspar.recipe import DatasetSettings, Recipe
 from feldspar.run import Run
 from feldspar.stages.datasets import find_source
-from feldspar.text import counted
+from feldspar.text import counted, escaped
 from feldspar.types import Leaf, Question
 
 SHOWN_PROBLEMS = 5
@@ -80,6 +81,8 @@ def read_leaves(recipe: Recipe, watch: events.Watch) -> tuple[Leaf, ...]:
     if warnings:
         told = f"the taxonomy has {counted(warnings, 'warning')}: `feldspar check --fetch {recipe.taxonomy}`"
         watch(events.Note(told))
+    for key, pattern in _idle(recipe, [leaf.path for leaf in reading.leaves]):
+        watch(events.Note(f"{key}: no leaf fits `{escaped(pattern)}`"))
     gate = taxonomy.Gate(also=recipe.licences.also)
     leaves = []
     for leaf in reading.leaves:
@@ -88,6 +91,19 @@ def read_leaves(recipe: Recipe, watch: events.Watch) -> tuple[Leaf, ...]:
         for line in kept_out:
             watch(events.Note(line))
     return tuple(leaves)
+
+
+def _idle(recipe: Recipe, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The recipe's patterns of leaf paths that fit none: slips, most of them."""
+    settings = recipe.generate
+    for key, value in (
+        ("generate.samples_per_leaf", settings.samples_per_leaf),
+        ("generate.holdout", settings.holdout),
+        ("licences.of", recipe.licences.of),
+    ):
+        for pattern in value if isinstance(value, dict) else ():
+            if not any(fnmatch.fnmatchcase(path, pattern) for path in paths):
+                yield key, pattern
 
 
 def look_ahead(work: Work) -> None:

@@ -67,6 +67,7 @@ class Content:
     """Where the task description, or a knowledge leaf's outline, stands; None where it is missing."""
     domain: str = ""
     licence: str = ""
+    licence_at: Place = START
     style: Style = "precise"
     sources: Sources = Sources()
 
@@ -110,6 +111,7 @@ def judge(node: yaml.Node, schema: Schema | None, found: Findings) -> Content | 
         task_at=entries[task].key if task in values else None,
         domain=values.get("domain", "").strip(),
         licence=_licence(entries, values, found),
+        licence_at=line_and_column(entries["license"].value) if "license" in entries else START,
         style=_style(entries, values, found),
         sources=_sources(entries["document"], version, found) if "document" in entries else Sources(),
     )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from feldspar.taxonomy.checks import LocalFile, Sources
 from feldspar.taxonomy.convert import SUFFIXES, Unreadable, to_text
-from feldspar.taxonomy.git import GitTrouble, fetch
+from feldspar.taxonomy.git import Fetched, GitTrouble, fetch
 from feldspar.taxonomy.problems import START, Findings, Place
 from feldspar.taxonomy.source import read_bytes, why
 from feldspar.types import Document
 
 MAX_DOCUMENT_BYTES = 20_000_000
+_OWN = ("file:", "ssh:", "git@")
+"""Repositories that a stranger's leaf can name, and only this person can read."""
 
 CACHE_VARIABLE = "FELDSPAR_CACHE"
 """The environment variable that names the cache, where it is not the user's usual one."""
@@ -29,6 +31,9 @@ class Library:
     documents in git are left alone."""
     fetch: bool = False
     """Whether documents may be fetched; otherwise those that the cache lacks are left alone."""
+    asked: dict[tuple[str, ...], Fetched | GitTrouble] = field(default_factory=dict, repr=False)
+    """What git has said so far: it is asked once for what several leaves name, and a branch that moves
+    meanwhile means the same for all of them."""
 
 
 def cache_folder() -> Path:
@@ -88,6 +93,8 @@ def _inside(file: LocalFile, found: Findings) -> str | None:
         told, mend = "leads out of the leaf's folder", "put the file beside qna.yaml"
     elif "\\" in file.path or "\n" in file.path:
         told, mend = "holds a character that no document's name has", "separate folders with /"
+    elif any(sign in file.path for sign in "*?["):
+        told, mend = "is a pattern, which only documents in git have", "name each file"
     elif path.suffix.casefold() not in SUFFIXES:
         told, mend = f"is none of {', '.join(SUFFIXES)}", "convert it to Markdown or plain text"
     else:
@@ -101,17 +108,14 @@ def _in_git(sources: Sources, library: Library, found: Findings) -> Iterator[tup
     if not (sources.repo and sources.commit and sources.patterns) or library.cache is None:
         return
     places = dict(sources.places)
-    try:
-        fetched = fetch(
-            sources.repo,
-            sources.commit,
-            sources.patterns,
-            cache=library.cache,
-            offline=not library.fetch,
-        )
-    except GitTrouble as trouble:
-        at = places.get(trouble.part, START)
-        found.error(at, "document", trouble.what.rstrip("."), trouble.mend.rstrip("."))
+    if sources.repo.startswith(_OWN):
+        told = "its documents are taken from this machine, or with your own ssh key"
+        mend = "go on only if you mean it: their text goes to the teacher, and into the samples"
+        found.warn(places.get("repo", START), "own-repository", told, mend)
+    fetched = _fetch(sources, library)
+    if isinstance(fetched, GitTrouble):
+        at = places.get(fetched.part, START)
+        found.error(at, "document", fetched.what.rstrip("."), fetched.mend.rstrip("."))
         return
     if fetched is None:
         return
@@ -127,6 +131,30 @@ def _in_git(sources: Sources, library: Library, found: Findings) -> Iterator[tup
             (found.warn if known else found.error)(at, "document", told, mend)
     for file in known:
         yield file.path, file.data, at
+
+
+def _fetch(sources: Sources, library: Library) -> Fetched | GitTrouble | None:
+    """What git says of some sources; of a repository that cannot be had, it is asked once."""
+    repo, named = (sources.repo,), (sources.repo, sources.commit)
+    whole = (*named, *sources.patterns)
+    for known in (repo, whole):
+        if known in library.asked:
+            return library.asked[known]
+    meant = library.asked.get(named)
+    commit = meant.commit if isinstance(meant, Fetched) else sources.commit
+    assert library.cache is not None
+    answer: Fetched | GitTrouble | None
+    try:
+        answer = fetch(sources.repo, commit, sources.patterns, cache=library.cache, offline=not library.fetch)
+    except GitTrouble as trouble:
+        answer = trouble
+    if isinstance(answer, GitTrouble):
+        library.asked[repo if answer.part == "repo" else whole] = answer
+        return answer
+    if answer is not None:
+        answer = replace(answer, moved=meant.moved) if isinstance(meant, Fetched) else answer
+        library.asked[whole] = library.asked[named] = answer
+    return answer
 
 
 def _text(path: str, data: bytes, library: Library, at: Place, found: Findings) -> str | None:

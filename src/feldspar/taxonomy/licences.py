@@ -28,6 +28,7 @@ from typing import Literal
 
 from feldspar.spdx import missing, spdx
 from feldspar.spdx.names import PROPRIETARY
+from feldspar.taxonomy.problems import Findings, Place
 from feldspar.text import printable
 from feldspar.types import Document, Leaf
 
@@ -178,7 +179,8 @@ def admit(leaf: Leaf, gate: Gate, stated: Mapping[str, str] | None = None) -> tu
         if ruling.verdict == "allowed":
             kept.append(replace(document, licence=ruling.licence))
         else:
-            lines.append(_line(leaf, document, ruling))
+            note = "; licences.of counts only where a leaf does not say it" if vouched else ""
+            lines.append(_line(leaf, document, ruling) + note)
     return replace(leaf, documents=tuple(kept), licence=told(leaf.licence)), tuple(lines)
 
 
@@ -194,6 +196,26 @@ def _line(leaf: Leaf, document: Document, ruling: Ruling) -> str:
     key = json.dumps(glob.escape(leaf.path), ensure_ascii=not leaf.path.isprintable())
     said = ruling.reason or f"is {NOT_SAID}"
     return f"{who} {said}; if you know it, say so: licences.of: {{{key}: CC-BY-4.0}}"
+
+
+def judge_licence(licence: str, at: Place, found: Findings) -> None:
+    """Warn where the default gate keeps a leaf's documents out.
+
+    Args:
+        licence: Of the documents, as an expression or as written; "" where nobody says it.
+        at: Where it stands.
+        found: Where the warning goes.
+    """
+    ruling = rule(licence, Gate())
+    if ruling.verdict == "allowed":
+        return
+    if ruling.verdict == "refused":
+        told = f"{ruling.licence} {ruling.reason}"
+        mend = f"`licences.also: [{', '.join(ruling.also)}]` in a recipe lets them in"
+    else:
+        told = f"their licence {ruling.reason or f'is {NOT_SAID}'}"
+        mend = "write its SPDX identifier, like CC-BY-SA-4.0; or vouch for it in a recipe: `licences.of`"
+    found.warn(at, "stays-out", f"the documents stay out: {told}", mend)
 
 
 def licence_shown(leaf: Leaf) -> str:

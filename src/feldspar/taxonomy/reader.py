@@ -20,10 +20,11 @@ from feldspar.errors import TaxonomyError
 from feldspar.taxonomy import repeats
 from feldspar.taxonomy.advice import judge_contexts, judge_repeats, judge_task
 from feldspar.taxonomy.attribution import attribution, licence_of
-from feldspar.taxonomy.checks import Content, judge, lint_version
+from feldspar.taxonomy.checks import Content, Sources, judge, lint_version
 from feldspar.taxonomy.compose import compose
 from feldspar.taxonomy.documents import Library, read_documents
 from feldspar.taxonomy.fields import is_empty
+from feldspar.taxonomy.licences import judge_licence
 from feldspar.taxonomy.problems import START, Findings, Problem, as_errors, in_order, shown
 from feldspar.taxonomy.shapes import Schema
 from feldspar.taxonomy.source import MAX_BYTES, decode, read_bytes, why
@@ -189,6 +190,8 @@ def _judge_file(met: Met, library: Library) -> _Judged:
     works = attribution(folder, met.root, found)
     licence = content.licence or licence_of(works)
     documents = read_documents(folder, content.sources, licence, library, found)
+    if content.sources != Sources():
+        judge_licence(licence, content.licence_at, found)
     if content.task_at is not None:
         key = "document_outline" if content.knowledge else "task_description"
         judge_task(content.task, content.task_at, os.path.basename(met.folder), key, found)

@@ -64,6 +64,14 @@ RULES: dict[str, tuple[str, str]] = {
     # Advice.
     "attribution": ("An attribution.txt is missing.", "Say in it where the text is from, and its licence."),
     "licence": ("A licence is not understood.", "Write an SPDX identifier, like CC-BY-4.0."),
+    "own-repository": (
+        "Documents come from this machine, or with your own ssh key.",
+        "Go on only if you mean it: their text goes to the teacher.",
+    ),
+    "stays-out": (
+        "The licence does not let the documents be learnt from.",
+        "Say a licence that does, or let them in by the recipe.",
+    ),
     "moving-commit": ("A commit is named by what can move.", "Write the commit's own id."),
     "near-seed": (
         "A seed repeats another of its leaf but for a word.",
