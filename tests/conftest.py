@@ -6,12 +6,17 @@ import os
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 from tests.tiny import make_tiny
 
 # Before any test file copies the environment for its processes: nobody's own cache is read or written.
 _CACHE = tempfile.TemporaryDirectory(prefix="feldspar-cache-")
 os.environ["FELDSPAR_CACHE"] = _CACHE.name
+
+# A machine that is busy with something else has no failing tests for it.
+hypothesis.settings.register_profile("feldspar", deadline=None)
+hypothesis.settings.load_profile("feldspar")
 
 
 @pytest.fixture(scope="session")

@@ -275,7 +275,7 @@ DATASET = "foundational: [{{path: {path}, {keys}}}]\n"
         ("f.parquet", "split: test", "a `split`, and a single file has none"),
         ("o/n", "revision: ../../x", "`foundational.0.revision` should be a name of letters"),
         ("o/n", "revision: --help", "`foundational.0.revision` should be a name of letters"),
-        ("o/n", "adapter: sharegpt", "`foundational.0.adapter` should be auto, messages, flan,"),
+        ("o/n", "adapter: alpaca", "`foundational.0.adapter` should be auto, messages, sharegpt,"),
         ("o/n", "branch: skills", "`foundational.0.branch` should be knowledge, foundational_skills or"),
         ("o/n", "holdout: -1", "`foundational.0.holdout` should be at least 0"),
         ("o/n", "licence: MIT}, {path: o/n, cap: 3", "two datasets are called `o/n`"),

@@ -99,7 +99,9 @@ def _hint(value: object) -> str:
 DatasetPath = Annotated[Path | str, PlainValidator(_dataset)]
 """A path, made absolute; or, as a text, an id on Hugging Face."""
 
-AdapterName = Literal["auto", "messages", "flan", "mathinstruct", "conala", "musique", "ilab", "columns"]
+AdapterName = Literal[
+    "auto", "messages", "sharegpt", "flan", "mathinstruct", "conala", "musique", "ilab", "columns"
+]
 """How a dataset's rows become conversations; `auto`: their keys tell."""
 
 Columns = Annotated[dict[str, str], PlainValidator(_columns)]

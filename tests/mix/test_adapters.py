@@ -57,6 +57,8 @@ NODE = {
     "response": "Plover.",
     "context": "The Plover sails.",
 }
+TURNS = [{"from": "human", "value": "Name it."}, {"from": "gpt", "value": "Plover."}]
+SYSTEM_TURN = {"from": "system", "value": "Be brief."}
 PUBLISHED: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "FLAN, Open-Orca/FLAN": (
         "flan",
@@ -160,6 +162,11 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         {"instruction": "Name it.", "input": "A ferry.", "output": "Plover.", "taxonomy_path": "a->b"},
         ["Name it.\nA ferry.", "Plover."],
     ),
+    "ShareGPT": (
+        "sharegpt",
+        {"id": "1", "conversations": [SYSTEM_TURN, *TURNS, *TURNS, TURNS[0]]},
+        ["Be brief.", "Name it.", "Plover.", "Name it.", "Plover."],
+    ),
     "messages": (
         "messages",
         {"messages": ILAB["messages"][1:] * 2, "source": "x"},
@@ -199,6 +206,9 @@ def test_each_published_shape_is_recognised_and_read(shape: str, tmp_path: Path)
             "pretraining text, which has no turns",
         ),
         ("ilab", {"text": "<|user|>\na\n<|assistant|>\nb"}, "pretraining text, which has no turns"),
+        ("sharegpt", {"conversations": TURNS[1:] + TURNS}, "turns that do not alternate"),
+        ("sharegpt", {"conversations": [SYSTEM_TURN]}, "turns that do not alternate"),
+        ("sharegpt", {"conversations": [TURNS[0], {"from": "gpt", "value": " "}]}, "an empty turn"),
     ],
 )
 def test_a_row_that_carries_nothing_is_skipped_with_its_reason(

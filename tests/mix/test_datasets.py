@@ -106,8 +106,8 @@ def test_files_that_are_no_dataset(tmp_path: Path) -> None:
     (tmp_path / "latin.jsonl").write_bytes(b'{"messages": "caf\xe9"}\n')
     with pytest.raises(DatasetError, match="UTF-8"):
         read_dataset(tmp_path / "latin.jsonl")
-    with pytest.raises(RecipeError, match="`sharegpt` is not an adapter"):
-        find_dataset(written(tmp_path, GOOD), adapter="sharegpt")
+    with pytest.raises(RecipeError, match="`alpaca` is not an adapter"):
+        find_dataset(written(tmp_path, GOOD), adapter="alpaca")
     with pytest.raises(RecipeError, match="cap"):
         read_dataset(written(tmp_path, GOOD), cap=-1)
     with pytest.raises(RecipeError, match="held out"):

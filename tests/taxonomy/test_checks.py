@@ -150,6 +150,7 @@ def test_broken_skills(tmp_path: Path, text: str | bytes, expected: list[str]) -
     [
         (knowledge(1), ["deprecated-version"]),
         (knowledge(2), ["deprecated-version"]),
+        (knowledge(1, extra="version: 3\n"), ["deprecated-version", "duplicate-key"]),
         (knowledge().replace("version: 3\n", ""), ["deprecated-version"]),
         (knowledge(seeds=4), ["too-few-seeds"]),
         (knowledge(pairs=2), ["too-few-questions"] * 5),
@@ -310,6 +311,12 @@ def test_style_is_judged_from_version_2_on(tmp_path: Path) -> None:
         ("new-line-at-end-of-file", 19, 6),
     ]
     assert problems(tmp_path, spoil(skill(1))) == []
+    # Of what is no version at all, what InstructLab's validator makes of it.
+    for version, judged in (("'3'", True), ("3.5", True), ("9" * 30, True), ("yes", False), ("x", False)):
+        told = rules(
+            tmp_path, skill(3).replace("version: 3", f"version: {version}").replace("someone", "someone ")
+        )
+        assert ("trailing-spaces" in told) == judged
     assert rules(tmp_path, skill(3).replace("\n", "\r\n")) == ["new-lines"]
     assert rules(tmp_path, skill(3) + "\n") == ["empty-lines"]
 

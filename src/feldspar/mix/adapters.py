@@ -39,6 +39,14 @@ Adapter = Callable[[Mapping[str, Any], str], tuple[Message, ...] | Skip]
 COLUMN_ROLES = ("user", "assistant", "system", "context")
 """What `by_columns` can fill; the first two it must."""
 
+_SPEAKERS = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "model": "assistant",
+    "system": "system",
+}
 _MISSING = object()
 _LARGEST = 1e300
 _SHOWN_COLUMNS = 12
@@ -48,6 +56,29 @@ _MAP = "Map its columns in the recipe: adapter: columns, columns: {user: …, as
 def messages(row: Mapping[str, Any], where: str) -> tuple[Message, ...]:
     """Rows in the form that this project writes itself, multi-turn or not."""
     return messages_from(row.get("messages"), where)
+
+
+def sharegpt(row: Mapping[str, Any], where: str) -> tuple[Message, ...] | Skip:
+    """ShareGPT's form: `conversations` of turns with `from` and `value`, a system turn first or none.
+
+    A last turn without a reply is left out; a conversation whose turns do not alternate is passed over.
+    """
+    turns = []
+    for turn in _list(row.get("conversations")):
+        said = turn if isinstance(turn, dict) else {}
+        role = _SPEAKERS.get(str(said.get("from")).casefold())
+        if role is None:
+            raise _wrong(where, "from", said.get("from"), f"one of {', '.join(_SPEAKERS)}")
+        turns.append({"role": role, "content": _trimmed(_as_text(said.get("value"), "value", where))})
+    if turns and turns[-1]["role"] == "user":
+        turns.pop()
+    wanted = ["user", "assistant"] * (len(turns) // 2)
+    spoken = [turn["role"] for turn in turns]
+    if not wanted or spoken not in (wanted, ["system", *wanted]):
+        return Skip("turns that do not alternate")
+    if not all(turn["content"] for turn in turns):
+        return Skip("an empty turn")
+    return messages_from(turns, where)
 
 
 def flan(row: Mapping[str, Any], where: str) -> tuple[Message, ...] | Skip:
@@ -244,6 +275,7 @@ def _list(value: object) -> list[Any]:
 
 ADAPTERS: Mapping[str, Adapter] = {
     "messages": messages,
+    "sharegpt": sharegpt,
     "flan": flan,
     "mathinstruct": mathinstruct,
     "conala": conala,
@@ -258,6 +290,7 @@ _SHAPES: tuple[tuple[str, frozenset[str]], ...] = tuple(
         ("ilab", "messages question response"),
         ("ilab", "messages unmask"),
         ("messages", "messages"),
+        ("sharegpt", "conversations"),
         ("ilab", "user assistant"),
         ("ilab", "question response"),
         ("musique", "question answer paragraphs"),

@@ -94,6 +94,7 @@ def judge(node: yaml.Node, schema: Schema | None, found: Findings) -> Content | 
         at = top["version"].value if "version" in top else node
         which = f"version {version}" if "version" in top else "version 1, which no `version` means,"
         told = f"knowledge leaves of {which} are deprecated"
+        found.problems.extend(silent.problems)
         found.error(at, "deprecated-version", told, "bring it to `version: 3`, or to 4 with local documents")
         return None
     entries = mapping(node, "the file", shape(schema, version), found) or {}
@@ -125,9 +126,10 @@ def lint_version(node: yaml.Node) -> int:
 
 def _meant(node: yaml.Node) -> int:
     """The version that a value of whatever type most likely means, 1 where it means none."""
-    value = plain(node) if isinstance(node, yaml.ScalarNode) else None
+    said = plain(node) if isinstance(node, yaml.ScalarNode) else None
+    value = said if isinstance(said, str) else number(node)
     try:
-        return int(value) if isinstance(value, int | float | str) else 1
+        return int(value) if value is not None else 1
     except (ValueError, OverflowError):
         return 1
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from feldspar.taxonomy.problems import START, Findings, Place
+from feldspar.taxonomy.problems import START, Findings
+from feldspar.taxonomy.slips import not_yaml, place_of
 from feldspar.taxonomy.source import place_after
 
 MAX_DEPTH = 20
@@ -30,56 +31,12 @@ LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoa
 # that touches the sign of a block. They differ on a question mark within brackets, too.
 _TOUCHING_COMMENT = re.compile("[|>][-+0-9]{0,2}#")
 
+# YAML 1.1 ends lines here, too; editors and git do not.
+_OTHER_ENDS = re.compile("[\x85\u2028\u2029]")
+_COMMENT = re.compile("[ \t]*#")
+
 _TAG = "tag:yaml.org,2002:"
 _IMPLICIT: dict[str, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
-
-_TOLD: tuple[tuple[str, str, str], ...] = (
-    # What PyYAML says, what a curator is told ("" for the same), and the mend.
-    (
-        r"'\t' that cannot start",
-        "a tab stands where only blanks may",
-        "indent and part with blanks, not tabs",
-    ),
-    ("but found '\\t'", "a tab stands where only blanks may", "write blanks in its place"),
-    (
-        "mapping values are not allowed",
-        "a second `: ` in the value of a key",
-        "quote a value that holds a colon and a blank, or write it as a block below `|`",
-    ),
-    (
-        "could not find expected ':'",
-        "the lines before this one make no key and value",
-        "indent a text that goes on more than its key, and write a key as `key: value`",
-    ),
-    (
-        "expected <block end>",
-        "this fits none of the lines above it",
-        "align keys with the keys, and dashes with the dashes, that they belong to",
-    ),
-    ("cannot start any token", "", "quote a value that starts with a sign"),
-    ("sequence entries are not allowed", "a list starts in the middle of a line", "start it on a new line"),
-    ("mapping keys are not allowed", "", "quote a value that starts with ?"),
-    ("unexpected end of stream", "a quote or a bracket is never closed", "close it"),
-    ("but got '<stream end>'", "a bracket is never closed", "close it"),
-    ("unknown escape character", "", "double the backslash, or quote with ' in place of \""),
-    ("escape sequence", "", "double the backslash, or quote with ' in place of \""),
-    ("undefined alias", "", "quote a value that starts with *"),
-    (
-        "duplicate anchor",
-        "an anchor of this name stands before",
-        "name one of them otherwise; quote a value that starts with &",
-    ),
-    ("expected alphabetic or numeric", "", "quote a value that starts with * or &"),
-    ("another document", "a second document starts here", "keep one document a file: remove the `---`"),
-    ("chomping or indentation", "", "write a block's text below its `|` or `>`, not beside it"),
-    ("comment or a line break", "", "write a block's text below its `|` or `>`, not beside it"),
-    ("document start", "the text above has come to its end", "indent this to where it belongs, or remove it"),
-    ("but got '?'", "a question mark within brackets", "quote the text that it stands in"),
-    ("',' or", "", "part the items by commas, and quote one that holds , : [ ] { or }"),
-    ("directive", "", "quote a value that starts with %"),
-    ("tag", "", "quote a value that starts with !"),
-)
-
 
 class _TooMuch(Exception):
     """More depth or values than a leaf needs."""
@@ -95,7 +52,7 @@ def compose(text: str, found: Findings) -> yaml.Node | None:
     try:
         root, aliases = _parsed(text)
     except yaml.MarkedYAMLError as error:
-        _not_yaml(error, text, found)
+        not_yaml(error, text, found)
         return None
     except yaml.reader.ReaderError as error:
         before = text[: error.position] if isinstance(error.position, int) else ""
@@ -107,7 +64,7 @@ def compose(text: str, found: Findings) -> yaml.Node | None:
         return None
     except _TooMuch as error:
         rule, told, mark = error.args
-        found.error(_place(mark), rule, told, "a leaf is a mapping with a list of seeds")
+        found.error(place_of(mark, text), rule, told, "a leaf is a mapping with a list of seeds")
         return None
     if root is not None and aliases and not _few_when_expanded(root):
         found.error(
@@ -137,25 +94,6 @@ def _parsed(text: str) -> tuple[yaml.Node | None, bool]:
     return nodes.document, nodes.aliases
 
 
-def _not_yaml(error: yaml.MarkedYAMLError, text: str, found: Findings) -> None:
-    told = ", ".join(part for part in (error.context, error.problem) if part)
-    mark, start = error.problem_mark or error.context_mark, error.context_mark
-    words, mend = "", "mind the indentation and the quotes around this line"
-    for sign, *better in _TOLD:
-        if sign in told or sign in (error.note or ""):
-            words, mend = better
-            break
-    if mark and "found '<scalar>'" in told and text[: mark.index].rstrip(" ").endswith(("'", '"')):
-        words = "text after a quote that ends"
-        mend = "double a quote that stands within quotes of its kind, as in 'it''s', or use the other kind"
-    since = f", begun in line {start.line + 1}" if start and mark and start.line < mark.line else ""
-    found.error(_place(mark), "yaml", f"not YAML: {words or told or 'it cannot be parsed'}{since}", mend)
-
-
-def _place(mark: yaml.Mark | None) -> Place:
-    return (mark.line + 1, mark.column + 1) if mark else START
-
-
 class _Nodes:
     """Makes nodes of a text's events, in one pass and within bounds."""
 
@@ -172,6 +110,9 @@ class _Nodes:
             "\t" in text or "\ufeff" in text or ("#" in text and bool(_TOUCHING_COMMENT.search(text)))
         )
         """Whether PyYAML should be asked what it makes of the text."""
+        self.ends = _OTHER_ENDS.search(text) is not None
+        """Whether the parsers count more lines than a person does."""
+        self.comments = "#" in text
         self.brackets = "?" in text and ("[" in text or "{" in text)
 
     def read(self, loader: type[Any]) -> None:
@@ -180,6 +121,9 @@ class _Nodes:
         try:
             start: Any = None
             while (event := parser.get_event()) is not None:
+                if self.ends:
+                    event.start_mark = self.mark(event.start_mark)
+                    event.end_mark = self.mark(event.end_mark)
                 if isinstance(event, yaml.NodeEvent):
                     self.node(event)
                 elif isinstance(event, yaml.CollectionEndEvent):
@@ -202,7 +146,14 @@ class _Nodes:
             self.aliases = True
             self.put(self.aliased(event))
             return
-        node = _scalar(event) if isinstance(event, yaml.ScalarEvent) else _collection(event)
+        if isinstance(event, yaml.ScalarEvent):
+            node = _scalar(event)
+            end: Any = event.end_mark
+            if self.comments and not event.style and _COMMENT.match(self.text, end.index):
+                # For `comment_after`, which tells what a comment takes away from a text.
+                node.end_mark = yaml.Mark(end.name, end.index, end.line, end.column, self.text, end.index)
+        else:
+            node = _collection(event)
         if event.anchor is not None:
             if event.anchor in self.anchors:
                 raise yaml.composer.ComposerError(
@@ -219,6 +170,11 @@ class _Nodes:
                 raise _TooMuch("too-deep", f"nested over {MAX_DEPTH} deep", event.start_mark)
             self.open.append(node)
             self.keys.append(None)
+
+    def mark(self, mark: Any) -> yaml.Mark:
+        """A parser's mark, with the line and column of an editor."""
+        line, column = place_of(mark, self.text)
+        return yaml.Mark(mark.name, mark.index, line - 1, column - 1, None, None)
 
     def aliased(self, event: Any) -> yaml.Node:
         """The node that an alias names."""
