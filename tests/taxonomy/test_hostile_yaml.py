@@ -61,7 +61,9 @@ def chain(levels: int) -> str:
 
 def alike(count: int, words: int) -> str:
     said = "word " * words
-    return skill(1, 0) + "".join(f"  - {{question: {said}{'x' * n}, answer: b}}\n" for n in range(count))
+    return skill(1, 0) + "".join(
+        f"  - {{question: {said}{'x' * n}, answer: b c d e}}\n" for n in range(count)
+    )
 
 
 HOSTILE: dict[str, tuple[str | bytes, str]] = {
@@ -85,6 +87,12 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "2 MB of blanks at line ends": (b"version: 3\na: |\n" + b"  x \n" * 380_000, "unknown-key"),
     "2 MB of comments": (b"# yamllint disable rule:x\n" * 73_000 + b"a: b\n", "missing-key"),
     "2 MB of tabs": (b"a: b\n" + b"\t" * 1_900_000, "yaml"),
+    "2 MB of other line ends": ("a: b\n" + "\u2028" * 600_000 + "c: d\n", "unknown-key"),
+    "many values between other line ends": ('a:\n  - "x\u2028"\n' + '  - "x"\n' * 90_000, "unknown-key"),
+    "300 kB of brackets and no-break spaces": ("a: [x] " + ": [\xa0] " * 30_000 + "\n", "yaml"),
+    "300 kB of fences": ("```\n" * 70_000, "yaml"),
+    "300 kB of signs of a merge": ("a: b\n" + "<<<<<<< x\n" * 30_000, "yaml"),
+    "many comments": (skill(1, 0) + "  - {question: q #5\n, answer: b}\n" * 19_000, "comment-in-text"),
     "300 kB that is read slowly": (b"a:\n" + b"  - b\tc: {d: e}\n" * 17_000, "yaml"),
     "10,000 deep in brackets": (deep_flow(10_000), "too-deep"),
     "10,000 deep in blocks": ("".join(" " * n + "a:\n" for n in range(1_900)), "too-deep"),

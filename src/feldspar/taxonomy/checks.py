@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import cast
 import yaml
 
 from feldspar.spdx import nearest, spdx
+from feldspar.taxonomy.comments import judge_comment
 from feldspar.taxonomy.fields import Entry, items, keys, mapping, number, plain, string
 from feldspar.taxonomy.problems import START, Findings, Place, Severity, line_and_column
 from feldspar.taxonomy.seeds import SeedAt, blank_is, read_seeds
@@ -19,6 +21,7 @@ from feldspar.taxonomy.shapes import (
     FIRST_OURS,
     IN_GIT,
     LATEST,
+    PROSE,
     SPDX,
     STYLES,
     TEXTS,
@@ -28,6 +31,8 @@ from feldspar.taxonomy.shapes import (
 from feldspar.types import Seed, Style
 
 _SPDX = re.compile(SPDX)
+_ONE_NAME = re.compile(r"[ -~]{1,80}")
+_PLAIN = re.compile(r"[A-Za-z][\w./ -]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ def judge(node: yaml.Node, schema: Schema | None, found: Findings) -> Content | 
     if top is None:
         found.problems.extend(silent.problems)
         return None
+    if schema is not None and _looks_like(top) not in (None, schema):
+        schema = _misplaced(node, schema, found)
     schema = schema or ("knowledge" if "document" in top else "compositional_skills")
     version = _version(top, found)
     if schema == "knowledge" and version < FIRST_KNOWLEDGE:
@@ -116,6 +123,25 @@ def judge(node: yaml.Node, schema: Schema | None, found: Findings) -> Content | 
         style=_style(entries, values, found),
         sources=_sources(entries["document"], version, found) if "document" in entries else Sources(),
     )
+
+
+def _looks_like(top: Mapping[str, Entry]) -> Schema | None:
+    """What a file can only be meant for, by its keys; never what its own schema lets through."""
+    examples = top["seed_examples"].value if "seed_examples" in top else None
+    first = examples.value[0] if isinstance(examples, yaml.SequenceNode) and examples.value else None
+    seed = keys(first, "", Findings("")) if isinstance(first, yaml.MappingNode) else None
+    outline = "document" in top or "document_outline" in top
+    if "task_description" in top:
+        return "compositional_skills" if not outline and "question" in (seed or {}) else None
+    return "knowledge" if outline and "questions_and_answers" in (seed or {}) else None
+
+
+def _misplaced(node: yaml.Node, schema: Schema, found: Findings) -> Schema:
+    """Note a leaf in the branch of the other kind, in place of each of its keys; gives its own schema."""
+    own: Schema = "compositional_skills" if schema == "knowledge" else "knowledge"
+    what, where = ("a skill", "knowledge/") if schema == "knowledge" else ("knowledge", f"{schema}/")
+    found.error(node, "wrong-branch", f"this is {what}, below {where}", f"move its folder below {own}/")
+    return own
 
 
 def lint_version(node: yaml.Node) -> int:
@@ -157,7 +183,10 @@ def _texts(entries: Mapping[str, Entry], version: int, found: Findings) -> dict[
     for key in TEXTS:
         if key in entries:
             blank = None if version == 1 and key == "task_description" else blank_is(version)
-            value = string(entries[key].value, f"`{key}`", found, blank)
+            needed = key not in ("license", "style")
+            value = string(entries[key].value, f"`{key}`", found, blank, needed)
+            if key in PROSE:
+                judge_comment(entries[key].value, f"`{key}`", found)
             if value is not None:
                 values[key] = value
     return values
@@ -216,6 +245,11 @@ def _sources(entry: Entry, version: int, found: Findings) -> Sources:
 
 def _strings(entry: Entry, name: str, found: Findings, blank: Severity) -> tuple[tuple[str, yaml.Node], ...]:
     """At least one string, none of them twice."""
+    if isinstance(entry.value, yaml.ScalarNode) and _ONE_NAME.fullmatch(entry.value.value):
+        alone = entry.value.value
+        mend = f"write it as a list: `[{alone if _PLAIN.fullmatch(alone) else json.dumps(alone)}]`"
+        found.error(entry.value, "type", f"`{name}` is one text where a list belongs", mend)
+        return ()
     nodes = items(entry.value, name, found)
     if nodes is not None and not nodes:
         found.error(entry.value or START, "too-few", f"`{name}` is empty", "name at least one")

@@ -8,6 +8,7 @@ that PyYAML's own refuses, with which InstructLab's validator reads; where it co
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from typing import Any
 
 import yaml
@@ -33,10 +34,12 @@ _TOUCHING_COMMENT = re.compile("[|>][-+0-9]{0,2}#")
 
 # YAML 1.1 ends lines here, too; editors and git do not.
 _OTHER_ENDS = re.compile("[\x85\u2028\u2029]")
+_END = re.compile("\n")
 _COMMENT = re.compile("[ \t]*#")
 
 _TAG = "tag:yaml.org,2002:"
 _IMPLICIT: dict[str, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
+
 
 class _TooMuch(Exception):
     """More depth or values than a leaf needs."""
@@ -110,8 +113,8 @@ class _Nodes:
             "\t" in text or "\ufeff" in text or ("#" in text and bool(_TOUCHING_COMMENT.search(text)))
         )
         """Whether PyYAML should be asked what it makes of the text."""
-        self.ends = _OTHER_ENDS.search(text) is not None
-        """Whether the parsers count more lines than a person does."""
+        self.starts = [0, *(end.end() for end in _END.finditer(text))] if _OTHER_ENDS.search(text) else []
+        """Of each line, where the parsers count more of them than a person does."""
         self.comments = "#" in text
         self.brackets = "?" in text and ("[" in text or "{" in text)
 
@@ -121,7 +124,7 @@ class _Nodes:
         try:
             start: Any = None
             while (event := parser.get_event()) is not None:
-                if self.ends:
+                if self.starts:
                     event.start_mark = self.mark(event.start_mark)
                     event.end_mark = self.mark(event.end_mark)
                 if isinstance(event, yaml.NodeEvent):
@@ -173,8 +176,8 @@ class _Nodes:
 
     def mark(self, mark: Any) -> yaml.Mark:
         """A parser's mark, with the line and column of an editor."""
-        line, column = place_of(mark, self.text)
-        return yaml.Mark(mark.name, mark.index, line - 1, column - 1, None, None)
+        line = bisect_right(self.starts, mark.index) - 1
+        return yaml.Mark(mark.name, mark.index, line, mark.index - self.starts[line], None, 0)
 
     def aliased(self, event: Any) -> yaml.Node:
         """The node that an alias names."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import yaml
 
+from feldspar.taxonomy.comments import comment_after
+from feldspar.taxonomy.letters import ODD, named
 from feldspar.taxonomy.problems import Findings, Severity
 
 _TAG = "tag:yaml.org,2002:"
@@ -94,6 +96,7 @@ def mapping(node: yaml.Node, name: str, shape: Shape, found: Findings) -> dict[s
     if entries is None:
         return None
     known = shape.required + shape.optional
+    meant = set()
     for key, entry in entries.items():
         if key in known:
             continue
@@ -101,9 +104,12 @@ def mapping(node: yaml.Node, name: str, shape: Shape, found: Findings) -> dict[s
             _loadable(entry.value, f"{name}.{_short(key)}", found)
         else:
             told = f"unknown key `{_short(key)}` in {name}"
-            found.error(entry.key, "unknown-key", told, _mend_unknown(key, shape, entries))
+            mend, near = _mend_unknown(key, shape, entries)
+            meant.add(near)
+            found.error(entry.key, "unknown-key", told, mend)
     for key in shape.required:
-        if key not in entries:
+        # A slip of the pen is one mistake, not two.
+        if key not in entries and key not in meant:
             found.error(node, "missing-key", f"{name} has no `{key}`", f"add `{key}:`")
     return entries
 
@@ -157,18 +163,22 @@ def _merge(value: yaml.Node, name: str, entries: dict[str, Entry], found: Findin
             entries.setdefault(key, entry)
 
 
-def _mend_unknown(key: str, shape: Shape, entries: dict[str, Entry]) -> str:
+def _mend_unknown(key: str, shape: Shape, entries: dict[str, Entry]) -> tuple[str, str]:
+    """The mend of an unknown key, and the key that was meant; "" where that is nobody's guess."""
     hint = dict(shape.hints).get(key)
     if hint:
-        return hint
+        return hint, ""
     known = shape.required + shape.optional
+    odd = ODD.search(key)
     if len(key) <= _LONGEST_KEY:
         free = [name for name in known if name not in entries]
+        seen = re.sub(r"[\s-]+", "_", ODD.sub("", key).strip().casefold())
         for names in (free, known):
-            near = _nearest(re.sub(r"[\s-]+", "_", key.strip().casefold()), names)
+            near = _nearest(seen, names)
             if near:
-                return f"did you mean `{near}`?"
-    return "remove it; the keys here are " + ", ".join(known)
+                but = f" This one holds {named(odd.group())}" if odd else ""
+                return f"did you mean `{near}`?{but}", near
+    return f"remove {named(odd.group()) if odd else 'it'}; the keys here are " + ", ".join(known), ""
 
 
 def _nearest(key: str, names: Sequence[str]) -> str:
@@ -180,7 +190,13 @@ def _nearest(key: str, names: Sequence[str]) -> str:
     return next((name for name in names if len(stem) >= _SHORTEST_STEM and stem in name), "")
 
 
-def string(entry: yaml.Node, name: str, found: Findings, blank: Severity | None = "error") -> str | None:
+def string(
+    entry: yaml.Node,
+    name: str,
+    found: Findings,
+    blank: Severity | None = "error",
+    needed: bool = True,
+) -> str | None:
     """A string as it is written; None, with a problem noted, for anything else.
 
     Args:
@@ -188,11 +204,15 @@ def string(entry: yaml.Node, name: str, found: Findings, blank: Severity | None 
         name: Its place in words.
         found: Where the problems go.
         blank: What a string of nothing but blanks is; "" is an error all the same. None: both are fine.
+        needed: Whether its key has to be there.
     """
     if not isinstance(entry, yaml.ScalarNode) or entry.tag != _TAG + "str":
         # A bare `key:` is null in YAML; to the person who left it, it is an empty string.
         if isinstance(entry, yaml.ScalarNode) and entry.tag == _TAG + "null" and not entry.value:
-            found.error(entry, "type", f"{name} is empty", "write a text, or take the key out")
+            mend = "write a text" if needed else "write a text, or take the key out"
+            if comment_after(entry)[0]:
+                mend = "what follows # is a comment: quote the text"
+            found.error(entry, "type", f"{name} is empty", mend)
         else:
             shows = f" ({_short(entry.value)})" if isinstance(entry, yaml.ScalarNode) else ""
             mend = "put it in quotes" if isinstance(entry, yaml.ScalarNode) else "write one text"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
@@ -15,6 +16,7 @@ from itertools import pairwise
 
 from feldspar.taxonomy.advice import fold
 from feldspar.taxonomy.problems import Findings, Problem
+from feldspar.text import counted
 from feldspar.types import Seed
 
 _NUMBER_BITS = 24
@@ -70,35 +72,51 @@ def said(seed: Seed, knowledge: bool) -> tuple[str, ...]:
 
 
 def judge_across(standing: Iterable[tuple[tuple[str, ...], Standing]]) -> Iterator[Problem]:
-    """Warn of the seeds that stand in several leaves: at each but the first, naming the first.
+    """Warn of the seeds that stand in several leaves: in each but the first, naming the first.
 
     Args:
         standing: What each seed says, with its place, in the order of reading.
     """
     groups: dict[bytes, list[Standing]] = {}
+    seeds = Counter[int]()
     for key, place in standing:
+        seeds[place.number] += 1
         # A digest: the leaves that meet can be all of them, and large.
         groups.setdefault(hashlib.sha256(repr(key).encode()).digest(), []).append(place)
+    shared: dict[tuple[int, int, int], list[tuple[Standing, Standing]]] = {}
     for places in groups.values():
         leaves = len({place.number for place in places})
         if leaves > 1:
-            yield from _told(places, leaves)
+            for place, other in _met_again(places):
+                shared.setdefault((place.number, other.number, leaves), []).append((place, other))
+    for (number, _, leaves), pairs in shared.items():
+        yield _told(pairs, seeds[number], leaves)
 
 
-def _told(places: Sequence[Standing], leaves: int) -> Iterator[Problem]:
+def _met_again(places: Sequence[Standing]) -> Iterator[tuple[Standing, Standing]]:
+    """The places of one seed at which to tell it, with where else it stands."""
     first = places[0]
     # Where the first alone is asked about, it is the place to tell it.
     asked: Collection[Standing] = [p for p in places if p.told and p.number != first.number] or [
         p for p in places if p.told
     ]
     for place in asked:
-        other = first if place.number != first.number else next(p for p in places if p.number != first.number)
-        found = Findings(place.file)
-        more = f", and in {leaves - 2} more" if leaves > 2 else ""
-        found.warn(
-            place.place,
-            "same-seed",
-            f"this seed stands in {other.file}:{other.place[0]} too{more}",
-            "keep it in the leaf where it belongs, and write another one here",
+        yield (
+            place,
+            first if place.number != first.number else next(p for p in places if p.number != first.number),
         )
-        yield from found.problems
+
+
+def _told(pairs: Sequence[tuple[Standing, Standing]], seeds: int, leaves: int) -> Problem:
+    """One line for all that a leaf shares with another one."""
+    place, other = pairs[0]
+    more = f", and in {leaves - 2} more" if leaves > 2 else ""
+    if len(pairs) == 1:
+        told = f"this seed stands in {other.file}:{other.place[0]} too{more}"
+    else:
+        told = f"{len(pairs)} of its {counted(seeds, 'seed')} stand in {other.file} too{more}"
+    found = Findings(place.file)
+    found.warn(
+        place.place, "same-seed", told, "keep it in the leaf where it belongs, and write another one here"
+    )
+    return found.problems[0]

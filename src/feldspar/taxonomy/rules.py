@@ -34,6 +34,7 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "unknown-key": ("A key is not known here.", "Mind its spelling and its place, or remove it."),
     "version": ("A version is an integer from 1 to 4.", "Write it like version: 3."),
+    "wrong-branch": ("A leaf is of another kind than its branch.", "Move its folder to the other branch."),
     # Seeds and documents.
     "document": ("A document cannot be taken in.", "Name a readable one in the leaf's folder, or in git."),
     "repeated": ("A list says the same twice.", "Keep one of them."),
@@ -63,6 +64,8 @@ RULES: dict[str, tuple[str, str]] = {
     "trailing-spaces": ("Blanks stand at the end of a line.", "Remove them."),
     # Advice.
     "attribution": ("An attribution.txt is missing.", "Say in it where the text is from, and its licence."),
+    "branch-name": ("A folder is named nearly like a branch.", "Give it the branch's name."),
+    "comment-in-text": ("What follows a blank and # is a comment.", "Quote the text."),
     "licence": ("A licence is not understood.", "Write an SPDX identifier, like CC-BY-4.0."),
     "own-repository": (
         "Documents come from this machine, or with your own ssh key.",

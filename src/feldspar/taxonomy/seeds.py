@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from feldspar.taxonomy.comments import judge_comment
 from feldspar.taxonomy.fields import Entry, items, mapping, plain, string
 from feldspar.taxonomy.problems import Findings, Severity, line_and_column
 from feldspar.taxonomy.shapes import FEWEST_PAIRS, FEWEST_SEEDS, FIRST_OURS, KNOWLEDGE_SEED, PAIR, SKILL_SEED
@@ -81,14 +82,15 @@ def _skill_seed(node: yaml.Node, name: str, version: int, found: Findings) -> Se
     entries = mapping(node, name, SKILL_SEED, found)
     if entries is None:
         return ()
-    return _pair(entries, _context(entries, name, version, found), name, version, found)
+    context = _context(entries, name, version, found, needed=False)
+    return _pair(entries, context, name, version, found)
 
 
 def _knowledge_seed(node: yaml.Node, name: str, version: int, found: Findings) -> Seeds:
     entries = mapping(node, name, KNOWLEDGE_SEED, found)
     if entries is None:
         return ()
-    context = _context(entries, name, version, found)
+    context = _context(entries, name, version, found, needed=True)
     if "questions_and_answers" not in entries:
         return ()
     entry = entries["questions_and_answers"]
@@ -116,13 +118,14 @@ def _knowledge_seed(node: yaml.Node, name: str, version: int, found: Findings) -
 
 
 def _context(
-    entries: Mapping[str, Entry], name: str, version: int, found: Findings
+    entries: Mapping[str, Entry], name: str, version: int, found: Findings, needed: bool
 ) -> tuple[str, tuple[int, int] | None]:
     """A seed's context, "" where it has none, and the place of its key."""
     if "context" not in entries:
         return "", None
     entry = entries["context"]
-    text = string(entry.value, f"{name}.context", found, blank_is(version)) or ""
+    text = string(entry.value, f"{name}.context", found, blank_is(version), needed) or ""
+    judge_comment(entry.value, f"{name}.context", found)
     # Block scalars end in a line break that nobody means; a context's indentation can be meant.
     return text.rstrip().lstrip("\r\n"), line_and_column(entry.key)
 
@@ -138,6 +141,8 @@ def _pair(
     blank = blank_is(version)
     there = [key for key in ("question", "answer") if key in entries]
     texts = {key: string(entries[key].value, f"{name}.{key}", found, blank) for key in there}
+    for key in there:
+        judge_comment(entries[key].value, f"{name}.{key}", found)
     question, answer = (texts.get("question") or "").strip(), (texts.get("answer") or "").strip()
     if not question or not answer:
         return ()

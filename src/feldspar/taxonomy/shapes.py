@@ -42,8 +42,9 @@ BESIDE = Shape(
 )
 
 _OURS = ("license", "style")
+PROSE = ("task_description", "document_outline", "domain")
 
-TEXTS = ("created_by", "task_description", "domain", "document_outline", *_OURS)
+TEXTS = ("created_by", *PROSE, *_OURS)
 """The keys at the top whose value is one text."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,13 @@ from pathlib import Path
 
 from feldspar.taxonomy.problems import START, Findings, Problem, shown
 from feldspar.taxonomy.source import why
+from feldspar.types import Branch
 
 NAME = "qna.yaml"
+BRANCHES: tuple[Branch, ...] = ("knowledge", "foundational_skills", "compositional_skills")
+_LONGEST = 60
+_NEAR = 0.75
+"""How like a branch's name a folder's has to be: `knowledge_in` is .86."""
 _LIKE_NAME = re.compile(r"qna[^/]*\.ya?ml", re.IGNORECASE)
 
 
@@ -51,6 +57,7 @@ def walk(root: Path) -> Iterator[Met]:
     """
     top = os.fspath(root)
     failed: list[OSError] = []
+    told: set[str] | None = set() if set(root.resolve().parts).isdisjoint(BRANCHES) else None
     for folder, folders, files in os.walk(top, onerror=failed.append):
         inner = "" if folder == top else folder[len(os.path.join(top, "")) :]
         here = inner if top == "." else folder
@@ -62,6 +69,10 @@ def walk(root: Path) -> Iterator[Met]:
                 yield Met(here, name, root, inner, problems=problems)
         for name in sorted(files):
             if name == NAME:
+                branch = inner.partition("/")[0]
+                if told is not None and branch not in told:
+                    told.add(branch)
+                    yield from _misspelt(top, branch, root)
                 yield Met(here, name, root, inner, leaf=True)
             elif _LIKE_NAME.fullmatch(name):
                 yield Met(here, name, root, inner, problems=_misnamed(here, name))
@@ -109,6 +120,18 @@ def _misnamed(folder: str, name: str) -> tuple[Problem, ...]:
         mend = f"give it a folder of its own, as {NAME}, or move it away"
         found.warn(START, "file-name", told, mend)
     return tuple(found.problems)
+
+
+def _misspelt(top: str, name: str, root: Path) -> Iterator[Met]:
+    """Tell of a folder with leaves in it that is named nearly like a branch."""
+    like = re.sub(r"[\s-]+", "_", name.strip().casefold())
+    near = difflib.get_close_matches(like, BRANCHES, n=1, cutoff=_NEAR) if len(name) <= _LONGEST else []
+    if near and name not in BRANCHES:
+        here = "" if top == "." else top
+        found = Findings(shown(os.path.join(here, name)))
+        told, mend = f"{shown(name)}/ is no branch of the taxonomy", f"did you mean {near[0]}/?"
+        found.warn(START, "branch-name", told, mend)
+        yield Met(here, name, root, problems=tuple(found.problems))
 
 
 def _odd_folder(folder: str, name: str, root: Path) -> tuple[Problem, ...]:
