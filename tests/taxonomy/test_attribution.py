@@ -151,7 +151,7 @@ def read(folder: Path, data: bytes | None) -> tuple[tuple[Work, ...], list[Probl
     if data is not None:
         (folder / "attribution.txt").write_bytes(data)
     found = Findings("qna.yaml")
-    return attribution(folder, folder, found), found.problems
+    return attribution(str(folder), folder, found), found.problems
 
 
 def test_a_missing_file_warns_and_one_of_another_name_is_pointed_at(tmp_path: Path) -> None:

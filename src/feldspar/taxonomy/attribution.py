@@ -49,20 +49,20 @@ _OTHER_KEY = re.compile(r"[-*•\s_\"]*+[A-Za-z][A-Za-z ()/’'-]{0,40}[*_\"]{0,
 _RULE = re.compile(r"\s*+[-=*_#~]{3,}+\s*+")
 
 
-def attribution(folder: Path, root: Path, found: Findings) -> tuple[Work, ...]:
+def attribution(folder: str, root: Path, found: Findings) -> tuple[Work, ...]:
     """The works that the attribution.txt of a leaf's folder names.
 
     Args:
-        folder: The leaf's.
+        folder: The leaf's, which no link leads to. A text: for each `Path`, Python keeps its names.
         root: The folder that the file may not lead out of.
         found: Where a warning goes if the file is missing, cannot be read, or names no work.
     """
-    path = folder / NAME
+    path = os.path.join(folder, NAME)
     if not os.path.lexists(path):
         found.warn(START, "attribution", f"no {NAME} beside it", _mend_missing(folder))
         return ()
     try:
-        data = read_bytes(path, root, MAX_BYTES)
+        data = read_bytes(path, root, MAX_BYTES, walked=True)
     except (OSError, ValueError, RuntimeError) as error:
         found.warn(START, "attribution", f"{NAME} {why(error)}", _MEND)
         return ()
@@ -81,7 +81,7 @@ def attribution(folder: Path, root: Path, found: Findings) -> tuple[Work, ...]:
     return works
 
 
-def _mend_missing(folder: Path) -> str:
+def _mend_missing(folder: str) -> str:
     like = ("attribution", "attributions", "attribute", "license", "licence")
     try:
         names = sorted(os.listdir(folder))

@@ -29,14 +29,13 @@ from feldspar.taxonomy.problems import START, Findings, Problem, as_errors, in_o
 from feldspar.taxonomy.shapes import Schema
 from feldspar.taxonomy.source import MAX_BYTES, decode, read_bytes, why
 from feldspar.taxonomy.style import judge_style
-from feldspar.taxonomy.walk import NAME, Met, walk, walk_all
+from feldspar.taxonomy.walk import BRANCHES, NAME, Met, walk, walk_all
 from feldspar.types import Branch, Document, Leaf, Work
 
 __all__ = ["NAME", "Reading", "check", "read", "read_leaf", "walk"]
 
 _NOTHING_ELSE = Library()
 _FILES_TO_COLLECT = 200
-_BRANCHES: tuple[Branch, ...] = ("knowledge", "foundational_skills", "compositional_skills")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +185,11 @@ def _judge_file(met: Met, library: Library) -> _Judged:
     content = _content(met, found, styled=True)
     if content is None:
         return _Judged(met, tuple(found.problems))
-    folder = Path(met.folder)
-    works = attribution(folder, met.root, found)
+    works = attribution(met.folder, met.root, found)
     licence = content.licence or licence_of(works)
-    documents = read_documents(folder, content.sources, licence, library, found)
+    documents: tuple[Document, ...] = ()
     if content.sources != Sources():
+        documents = read_documents(Path(met.folder), content.sources, licence, library, found)
         judge_licence(licence, content.licence_at, found)
     if content.task_at is not None:
         key = "document_outline" if content.knowledge else "task_description"
@@ -279,20 +278,27 @@ def _leaf(judged: _Judged, content: Content) -> Leaf:
 
 
 def schema_of(met: Met) -> Schema | None:
-    """The schema that the folders above a leaf's file name; None where they name none."""
-    branch = _above(met)
-    return None if branch == "foundational_skills" else branch
+    """The schema that the folders above a leaf's file name; None where they name none.
+
+    Within the taxonomy it is the nearest of the two that are schemas. The folders around the taxonomy
+    count only for a leaf that lies below none of its branches.
+    """
+    inner = met.inner.split("/")
+    named = next((name for name in reversed(inner) if name in ("knowledge", "compositional_skills")), None)
+    branch = named or _nearest(inner) or _nearest(met.root.resolve().parts)
+    if branch == "knowledge":
+        return "knowledge"
+    return "compositional_skills" if branch == "compositional_skills" else None
 
 
 def branch_of(met: Met, knowledge: bool) -> Branch:
-    """The branch (§3.1) that the folders above name; else by `knowledge`."""
-    return _above(met) or ("knowledge" if knowledge else "compositional_skills")
+    """The branch (§3.1): the nearest folder above that is named like one; else by `knowledge`."""
+    named = _nearest(met.inner.split("/")) or _nearest(met.root.resolve().parts)
+    return named or ("knowledge" if knowledge else "compositional_skills")
 
 
-def _above(met: Met) -> Branch | None:
-    """The nearest folder above that is named like a branch, those above the root included."""
-    parts = (*met.root.resolve().parts, *met.inner.split("/"))
-    return next((branch for name in reversed(parts) for branch in _BRANCHES if name == branch), None)
+def _nearest(parts: Sequence[str]) -> Branch | None:
+    return next((branch for name in reversed(parts) for branch in BRANCHES if name == branch), None)
 
 
 def digest(leaf: Leaf, content: Content) -> str:

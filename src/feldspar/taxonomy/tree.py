@@ -12,17 +12,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from feldspar.taxonomy.documents import Library
 from feldspar.taxonomy.formats import harmless
 from feldspar.taxonomy.licences import NOT_SAID, licence_shown
 from feldspar.taxonomy.problems import Problem, shown
 from feldspar.taxonomy.reader import NAME, read
+from feldspar.taxonomy.walk import BRANCHES
 from feldspar.text import counted
-from feldspar.types import Branch, Leaf
-
-BRANCHES: tuple[Branch, ...] = get_args(Branch)
+from feldspar.types import Leaf
 
 _NOTHING_ELSE = Library()
 _WIDEST_NAME = 40
