@@ -17,16 +17,7 @@ from feldspar.run import Run
 from feldspar.stages import Work
 from feldspar.story import Plan, Summary, chat, plan, show
 
-__all__ = [
-    "FLOW",
-    "VERBS",
-    "Plan",
-    "Summary",
-    "chat",
-    "plan",
-    "run",
-    "show",
-]
+__all__ = ["FLOW", "VERBS", "Plan", "Summary", "chat", "plan", "run", "show"]
 
 Inputs = Callable[[Work], Mapping[str, str]]
 """What a stage is made of beside its settings: names for a person, and digests."""

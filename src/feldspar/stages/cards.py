@@ -16,10 +16,10 @@ from feldspar import jsonl
 from feldspar.recipe import PhaseSettings, Recipe
 from feldspar.spdx import spdx
 from feldspar.stages.work import Work
+from feldspar.taxonomy.licences import NOT_SAID
 from feldspar.text import counted, printable
 from feldspar.types import Leaf, Sample
 
-NOT_SAID = "not said"
 MAX_CELL = 1_000
 """Characters of a table's cell; attributions are longer than names."""
 

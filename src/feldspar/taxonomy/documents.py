@@ -31,9 +31,11 @@ class Library:
     documents in git are left alone."""
     fetch: bool = False
     """Whether documents may be fetched; otherwise those that the cache lacks are left alone."""
-    asked: dict[tuple[str, ...], Fetched | GitTrouble] = field(default_factory=dict, repr=False)
-    """What git has said so far: it is asked once for what several leaves name, and a branch that moves
-    meanwhile means the same for all of them."""
+    troubles: dict[str, GitTrouble] = field(default_factory=dict, repr=False)
+    """By repository: one that cannot be had is asked once, however many leaves name it."""
+    meanings: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict, repr=False)
+    """By repository and name: the commit, and what there is to say of it. A branch that moves meanwhile
+    means the same for all leaves. The files themselves are not kept: the cache has them."""
 
 
 def cache_folder() -> Path:
@@ -112,10 +114,11 @@ def _in_git(sources: Sources, library: Library, found: Findings) -> Iterator[tup
         told = "its documents are taken from this machine, or with your own ssh key"
         mend = "go on only if you mean it: their text goes to the teacher, and into the samples"
         found.warn(places.get("repo", START), "own-repository", told, mend)
-    fetched = _fetch(sources, library)
-    if isinstance(fetched, GitTrouble):
-        at = places.get(fetched.part, START)
-        found.error(at, "document", fetched.what.rstrip("."), fetched.mend.rstrip("."))
+    try:
+        fetched = _fetch(sources, library, library.cache)
+    except GitTrouble as trouble:
+        at = places.get(trouble.part, START)
+        found.error(at, "document", trouble.what.rstrip("."), trouble.mend.rstrip("."))
         return
     if fetched is None:
         return
@@ -123,38 +126,37 @@ def _in_git(sources: Sources, library: Library, found: Findings) -> Iterator[tup
         mend = f"write `commit: {fetched.commit}`, which always means the same"
         found.warn(places.get("commit", START), "moving-commit", fetched.moved, mend)
     at = places.get("patterns", START)
-    known = [file for file in fetched.files if PurePosixPath(file.path).suffix.casefold() in SUFFIXES]
+    odd = [file.path for file in fetched.files if PurePosixPath(file.path).suffix.casefold() not in SUFFIXES]
+    note = found.warn if len(odd) < len(fetched.files) else found.error
+    for path in odd:
+        told = f"{path[:200]!r} is matched, and stays out: it is none of {', '.join(SUFFIXES)}"
+        note(at, "document", told, "write patterns for the documents alone")
     for file in fetched.files:
-        if file not in known:
-            told = f"{file.path[:200]!r} is matched, and stays out: it is none of {', '.join(SUFFIXES)}"
-            mend = "write patterns for the documents alone"
-            (found.warn if known else found.error)(at, "document", told, mend)
-    for file in known:
-        yield file.path, file.data, at
+        if file.path not in odd:
+            yield file.path, file.data, at
 
 
-def _fetch(sources: Sources, library: Library) -> Fetched | GitTrouble | None:
-    """What git says of some sources; of a repository that cannot be had, it is asked once."""
-    repo, named = (sources.repo,), (sources.repo, sources.commit)
-    whole = (*named, *sources.patterns)
-    for known in (repo, whole):
-        if known in library.asked:
-            return library.asked[known]
-    meant = library.asked.get(named)
-    commit = meant.commit if isinstance(meant, Fetched) else sources.commit
-    assert library.cache is not None
-    answer: Fetched | GitTrouble | None
+def _fetch(sources: Sources, library: Library, cache: Path) -> Fetched | None:
+    """A commit's files, with what git has said to leaves before.
+
+    Raises:
+        GitTrouble: As `fetch`.
+    """
+    if sources.repo in library.troubles:
+        raise library.troubles[sources.repo]
+    named = (sources.repo, sources.commit)
+    commit, moved = library.meanings.get(named, (sources.commit, ""))
     try:
-        answer = fetch(sources.repo, commit, sources.patterns, cache=library.cache, offline=not library.fetch)
+        fetched = fetch(sources.repo, commit, sources.patterns, cache=cache, offline=not library.fetch)
     except GitTrouble as trouble:
-        answer = trouble
-    if isinstance(answer, GitTrouble):
-        library.asked[repo if answer.part == "repo" else whole] = answer
-        return answer
-    if answer is not None:
-        answer = replace(answer, moved=meant.moved) if isinstance(meant, Fetched) else answer
-        library.asked[whole] = library.asked[named] = answer
-    return answer
+        if trouble.part == "repo":
+            library.troubles[sources.repo] = trouble
+        raise
+    if fetched is None:
+        return None
+    fetched = replace(fetched, moved=fetched.moved or moved)
+    library.meanings[named] = (fetched.commit, fetched.moved)
+    return fetched
 
 
 def _text(path: str, data: bytes, library: Library, at: Place, found: Findings) -> str | None:
