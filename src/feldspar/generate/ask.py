@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,13 @@ from feldspar.text import words
 from feldspar.types import Draft, Message, Seed, Verdict
 
 
+Rank = Callable[[Draft, str], tuple[float, ...]]
+
+
+def _unranked(draft: Draft, step: str) -> tuple[float, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Context:
     """What every step of a leaf's pipeline is given; none of it changes."""
@@ -33,6 +40,10 @@ class Context:
     """The run's."""
     units: tuple[Unit, ...] = ()
     """What a knowledge leaf's draws ask about, in turn."""
+    judges: tuple[teachers.Teacher, ...] = ()
+    """Who is asked for verdicts; empty: the teacher."""
+    rank: Rank = _unranked
+    """The rank of a draft's request for a step, among all that wait for the teacher."""
 
     @cached_property
     def shown(self) -> tuple[Known, ...]:
@@ -90,6 +101,7 @@ async def ask(
             seed=derive(context.seed, draft.leaf, step, draft.draw, attempt),
             schema=schema(prompt),
             stop=prompt.stop,
+            rank=context.rank(draft, step),
         )
         reply = await _answered(context.teacher, request, f"{draft.id}, {step}")
         if reply.key:

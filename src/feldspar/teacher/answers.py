@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from feldspar.errors import TeacherError
-from feldspar.teacher.api import Reply, Request, readable
+from feldspar.teacher.api import Alternatives, Reply, Request, readable
 
 Kind = Literal["wait", "down", "setup", "missing", "refused"]
 """`wait`: overload or transport, tried again. `down`: nothing, or nonsense, answers there.
@@ -23,6 +23,10 @@ _LONGEST_WORDS = 300
 _LONGEST_WAIT = 3600.0
 _LARGEST_COUNT = 2**53
 _MOST_MODELS = 8
+_MOST_POSITIONS, _MOST_ALTERNATIVES, _LONGEST_TOKEN = 16, 20, 32
+_NUMBER = re.compile("[0-9]+")
+_IMPOSSIBLE, _CERTAIN = -9999.0, 0.01
+"""Servers write -9999, or the least float, for minus infinity; rounding lifts 0 a little."""
 _OK, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 200, 300, 400, 500
 _MISSING = {404, 501}
 """Nothing of that path, or no such verb: a server of other things, or another model's name."""
@@ -63,10 +67,10 @@ class Fault:
 
 def read_answer(answer: Answer, url: str, key_env: str, api_key: str) -> Reply | Fault:
     """The reply in a server's answer, or the fault that it is. The key never gets into a fault."""
-    words = words_of(answer.body, api_key)
     status = answer.status
     if status < _REDIRECT and status >= _OK:
         return _reply(answer, url)
+    words = words_of(answer.body, api_key)
     fault = Fault("setup", f"{url} answers {status}: {words}", words=words)
     if status in _KEY:
         mend = f"Put the right key into the environment variable {key_env}."
@@ -101,7 +105,40 @@ def _reply(answer: Answer, url: str) -> Reply | Fault:
         readable(finish) if isinstance(finish, str) else "",
         _count(usage, "prompt_tokens"),
         _count(usage, "completion_tokens"),
+        alternatives=alternatives_in(choice),
     )
+
+
+def alternatives_in(choice: Mapping[str, Any]) -> Alternatives:
+    """What stood for choice at each number of the reply, of `logprobs` in OpenAI's form.
+
+    vLLM and llama.cpp answer in that form, too; a grammar may force a token that is not among the
+    likeliest, so the one that was said joins them. Whatever is nonsense is left out.
+    """
+    logprobs = choice.get("logprobs")
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(content, list):
+        return ()
+    numbers: list[Mapping[str, Any]] = []
+    for at in reversed(content):
+        token = at.get("token") if isinstance(at, dict) else None
+        if isinstance(token, str) and len(token) <= _LONGEST_TOKEN and _NUMBER.fullmatch(token.strip()):
+            numbers.append(at)
+            if len(numbers) == _MOST_POSITIONS:
+                break
+    return tuple(found for at in reversed(numbers) if (found := _alternatives(at)))
+
+
+def _alternatives(position: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+    listed = position.get("top_logprobs")
+    found: dict[str, float] = {}
+    for one in [*(listed[:_MOST_ALTERNATIVES] if isinstance(listed, list) else ()), position]:
+        token, value = (one.get("token"), one.get("logprob")) if isinstance(one, dict) else (None, None)
+        if not isinstance(token, str) or len(token) > _LONGEST_TOKEN or isinstance(value, bool):
+            continue
+        if isinstance(value, int | float) and _IMPOSSIBLE < value <= _CERTAIN:
+            found.setdefault(readable(token), float(value))
+    return tuple(found.items())
 
 
 _V1 = "Does the URL end in /v1, and does an OpenAI-compatible server listen there?"

@@ -6,15 +6,17 @@ A `Teacher` is anything with an `identity`, an `ask` and a `close`. `HttpTeacher
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from feldspar.types import Message
 
 _LARGEST_SEED = 2**31 - 1
+_canonical = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
 def canonical(value: object) -> str:
@@ -24,7 +26,7 @@ def canonical(value: object) -> str:
     is to give its reason before its score. ASCII because a lone surrogate, which JSON may carry,
     then still has bytes to be hashed.
     """
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _canonical(value)
 
 
 def schema_text(schema: Mapping[str, Any]) -> str:
@@ -45,23 +47,61 @@ class Request:
     schema: str = ""
     """A JSON Schema as `schema_text` writes it; empty for free text."""
     stop: tuple[str, ...] = ()
+    top_logprobs: int = 0
+    """How many alternatives to each token, with their log-probabilities, the server is asked for."""
+    rank: tuple[float, ...] = field(default=(), compare=False)
+    """Who goes first of those that wait for a turn: the lowest. No part of what is sent."""
+    _turns: list[str] = field(default_factory=list, init=False, compare=False, repr=False)
+    """The messages in canonical JSON, once they were needed: the journal's key and the body share it."""
+
+    def text(self, model: str, with_schema: bool = True) -> str:
+        """The body of `POST /v1/chat/completions` in canonical JSON: `payload`, made once and faster.
+
+        Args:
+            model: the model's name, or a teacher's identity in its place.
+            with_schema: False leaves `response_format` out, for a server that does not know it.
+
+        Raises:
+            ValueError: the temperature or `top_p` is not finite.
+        """
+        if not self._turns:
+            self._turns.append(_canonical([{"role": m.role, "content": m.content} for m in self.messages]))
+        settings = _canonical(self._settings())
+        schema = f',"response_format":{_response_format(self.schema)}' if self.schema and with_schema else ""
+        return f'{{"model":{_canonical(model)},"messages":{self._turns[0]},{settings[1:-1]}{schema}}}'
+
+    def body(self, model: str, with_schema: bool = True) -> bytes:
+        """`text` as the bytes that go over the wire."""
+        return self.text(model, with_schema).encode("ascii")
 
     def payload(self, model: str) -> dict[str, Any]:
         """The body of `POST /v1/chat/completions`, with `response_format` where there is a schema."""
-        body: dict[str, Any] = {
-            "model": model,
-            "messages": [{"role": m.role, "content": m.content} for m in self.messages],
+        body: dict[str, Any] = json.loads(self.text(model))
+        return body
+
+    def _settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = {
             "max_tokens": self.max_tokens,
             "temperature": self.temperature,
             "top_p": self.top_p,
             "seed": self.seed % _LARGEST_SEED,
         }
         if self.stop:
-            body["stop"] = list(self.stop)
-        if self.schema:
-            described = {"name": "reply", "schema": json.loads(self.schema), "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": described}
-        return body
+            settings["stop"] = self.stop
+        if self.top_logprobs:
+            settings |= {"logprobs": True, "top_logprobs": self.top_logprobs}
+        return settings
+
+
+@functools.lru_cache(maxsize=256)
+def _response_format(schema: str) -> str:
+    """What asks for a schema, in canonical JSON; a run has a handful of them."""
+    described = {"name": "reply", "schema": json.loads(schema), "strict": True}
+    return canonical({"type": "json_schema", "json_schema": described})
+
+
+Alternatives = tuple[tuple[tuple[str, float], ...], ...]
+"""Position by position, tokens with their natural log-probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +120,10 @@ class Reply:
     """The journal's key; empty where no journal is."""
     seconds: float = 0.0
     """From sending to the last byte, without waiting for a turn and without failed tries."""
+    alternatives: Alternatives = ()
+    """Where log-probabilities were asked for: what else could have stood in place of each number of
+    the text, the token that does stand there among it. At most the last 16 positions, since a judge's
+    score comes last; () where the server gives none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +158,7 @@ class Teacher(Protocol):
 
 def asked(request: Request, identity: str) -> str:
     """The canonical JSON of a request to a teacher: the payload, with the identity for its model."""
-    return canonical(request.payload(identity))
+    return request.text(identity)
 
 
 def key_of(asked_text: str) -> str:
@@ -124,4 +168,10 @@ def key_of(asked_text: str) -> str:
 
 def readable(text: str) -> str:
     """The text with lone surrogates replaced: JSON may carry them, UTF-8 may not."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
