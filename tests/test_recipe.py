@@ -167,8 +167,8 @@ def test_set_wins_and_finds_phases_by_name(tmp_path: Path) -> None:
     assert recipe.phases[1].learning_rate == 3e-4
     assert recipe.phases[0].epochs == 9
     assert recipe.teacher.endpoints == ("http://h:1/v1",)
-    assert recipes.samples_for(recipe.generate, "knowledge/a/b", 4) == 12
-    assert recipes.samples_for(recipe.generate, "compositional_skills/a", 0) == 30
+    assert recipes.quotas_for(recipe.generate, "knowledge/a/b", 4) == (12, 4)
+    assert recipes.quotas_for(recipe.generate, "compositional_skills/a", 0) == (30, 1)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ __all__ = [
     "part_digest",
     "plain",
     "preset",
-    "samples_for",
+    "quotas_for",
 ]
 
 PRESETS = ("laptop", "labradorite-13b", "merlinite-7b")
@@ -290,8 +290,8 @@ def holdout_for(settings: GenerateSettings, leaf: str) -> int:
     return next(fits, DEFAULT_HOLDOUT)
 
 
-def samples_for(settings: GenerateSettings, leaf: str, passages: int) -> int:
-    """How many accepted samples are wanted of a leaf.
+def quotas_for(settings: GenerateSettings, leaf: str, passages: int) -> tuple[int, int]:
+    """How many accepted samples are wanted of a leaf, and over how many equal quotas.
 
     Args:
         settings: The recipe's.
@@ -303,8 +303,8 @@ def samples_for(settings: GenerateSettings, leaf: str, passages: int) -> int:
         fits = (value for pattern, value in amount.items() if fnmatch.fnmatchcase(leaf, pattern))
         amount = next(fits, DEFAULT_SAMPLES)
     if isinstance(amount, PerPassage):
-        return amount.per_passage * passages if passages else DEFAULT_SAMPLES
-    return amount
+        return (amount.per_passage * passages, passages) if passages else (DEFAULT_SAMPLES, 1)
+    return amount, 1
 
 
 def plain(recipe: Recipe, base: Path | None = None) -> dict[str, Any]:

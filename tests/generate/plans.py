@@ -4,10 +4,38 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
 
-from feldspar.generate import LeafPlan, split_seeds
+from feldspar.generate import LeafOutcome, LeafPlan, split_seeds
 from feldspar.teacher import Request
-from feldspar.types import Document, Leaf, Passage, Seed, Style
+from feldspar.types import Document, Draft, Leaf, Passage, Seed, Style
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A leaf's outcome with the drafts that made it."""
+
+    outcome: LeafOutcome
+    drafts: tuple[Draft, ...]
+
+    @property
+    def accepted(self) -> tuple[Draft, ...]:
+        return tuple(draft for draft in self.drafts if not draft.rejected)
+
+
+async def collected(stream: AsyncIterable[Draft | LeafOutcome]) -> list[Drawn]:
+    """The leaves of a drawing, by their paths."""
+    drafts: dict[str, list[Draft]] = {}
+    outcomes: dict[str, LeafOutcome] = {}
+    async for found in stream:
+        if isinstance(found, Draft):
+            assert found.leaf not in outcomes, "a draft after its leaf's outcome"
+            drafts.setdefault(found.leaf, []).append(found)
+        else:
+            outcomes[found.leaf] = found
+    return [Drawn(outcomes[leaf], tuple(drafts.get(leaf, ()))) for leaf in sorted(outcomes)]
+
 
 TEXT = (
     "Quarl is a lake in the north of Vesmar. It is 41 metres deep. The ferry Sandpiper crosses the lake "

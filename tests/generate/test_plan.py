@@ -56,7 +56,7 @@ def test_one_instruction_asked_of_several_contexts_is_several_questions() -> Non
 
 
 def test_a_funnel_of_nothing() -> None:
-    row = funnel([LeafOutcome("a", (), 2, "there is no seed", 5)])["a"]
+    row = funnel([LeafOutcome("a", target=5, surplus=2, error="there is no seed")])["a"]
     assert row == {
         "target": 5,
         "draws": 0,

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.generate.plans import TEXT, knowledge, perfect, plan, skill
+from tests.generate.plans import TEXT, collected, knowledge, perfect, plan, skill
 
 from feldspar.generate import LeafPlan, generate, load_pack, pipeline_calls, to_sample
 from feldspar.generate.pack import Pack
@@ -25,8 +25,7 @@ def drafts_of(
     teacher = ScriptedTeacher(function)  # type: ignore[arg-type]
 
     async def first() -> tuple[Draft, ...]:
-        outcomes = [o async for o in generate([plan], teacher, pack, seed=0, lookahead=1)]
-        return outcomes[0].drafts
+        return (await collected(generate([plan], teacher, pack, seed=0, slots=lambda: 1)))[0].drafts
 
     return asyncio.run(first()), teacher.requests
 
@@ -163,7 +162,7 @@ def test_passages_take_turns_and_the_answer_sees_its_own_alone() -> None:
     made = plan(knowledge(), 4, 4)
     drafts, requests = drafts_of(made, perfect)
     assert [d.passage for d in drafts] == [*made.passages, *made.passages]
-    for draft, request in zip(drafts, requests[1::3], strict=False):
+    for draft, request in zip(drafts, (asked for asked in requests if not asked.schema), strict=True):
         assert draft.passage
         assert draft.passage.text.strip() in request.messages[-1].content
 
@@ -254,7 +253,7 @@ def test_a_pack_without_a_section_says_so() -> None:
 
     async def outcomes() -> list[str]:
         plans = [plan(knowledge()), plan(skill(), 1, 2)]
-        return sorted([o.error async for o in generate(plans, teacher, pack, seed=0)])
+        return sorted(o.outcome.error for o in await collected(generate(plans, teacher, pack, seed=0)))
 
     assert asyncio.run(outcomes())[-1] == "knowledge/quarl: the prompt pack `tiny` has no section `knowledge`"
     assert pipeline_calls(plan(knowledge()), pack) == 0

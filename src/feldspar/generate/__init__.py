@@ -7,14 +7,20 @@
 from feldspar.generate.calibrate import Calibration, calibrate
 from feldspar.generate.pack import Pack
 from feldspar.generate.packs import BUILT_IN, load_pack
-from feldspar.generate.plan import LeafOutcome, LeafPlan, pipeline_calls, section_name, split_seeds
+from feldspar.generate.plan import (
+    LeafOutcome,
+    LeafPlan,
+    pipeline_calls,
+    section_name,
+    split_seeds,
+    why_nothing,
+)
 from feldspar.generate.samples import funnel, to_sample
-from feldspar.generate.schedule import GenerateEvent, generate, why_nothing
+from feldspar.generate.schedule import generate
 
 __all__ = [
     "BUILT_IN",
     "Calibration",
-    "GenerateEvent",
     "LeafOutcome",
     "LeafPlan",
     "Pack",

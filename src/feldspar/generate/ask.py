@@ -17,15 +17,16 @@ from feldspar.generate.parse import Unreadable, as_field, as_line, as_score, as_
 from feldspar.generate.plan import LeafPlan, section_name
 from feldspar.generate.template import derive, fill
 from feldspar.generate.units import Unit, focus_of
+from feldspar.teacher.api import Alternatives
 from feldspar.text import words
 from feldspar.types import Draft, Message, Seed, Verdict
 
+Turn = tuple[tuple[float, ...], teachers.Claim | None]
+"""A request's rank among all that wait for the teacher, and what tells when it is sent."""
 
-Rank = Callable[[Draft, str], tuple[float, ...]]
 
-
-def _unranked(draft: Draft, step: str) -> tuple[float, ...]:
-    return ()
+def _unranked(draft: Draft, step: str) -> Turn:
+    return (), None
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Context:
     """What a knowledge leaf's draws ask about, in turn."""
     judges: tuple[teachers.Teacher, ...] = ()
     """Who is asked for verdicts; empty: the teacher."""
-    rank: Rank = _unranked
-    """The rank of a draft's request for a step, among all that wait for the teacher."""
+    turn: Callable[[Draft, str], Turn] = _unranked
+    """The place in the queue of a draft's next request; called once for each."""
 
     @cached_property
     def shown(self) -> tuple[Known, ...]:
@@ -92,6 +93,7 @@ async def ask(
     said = messages(prompt, context.plan, [context.plan.seeds[place] for place in draft.seeds], values)
     failed = Unreadable("")
     for attempt in range(context.pack.attempts):
+        rank, claim = context.turn(draft, step)
         request = teachers.Request(
             messages=said,
             max_tokens=prompt.max_tokens,
@@ -101,7 +103,8 @@ async def ask(
             seed=derive(context.seed, draft.leaf, step, draft.draw, attempt),
             schema=schema(prompt),
             stop=prompt.stop,
-            rank=context.rank(draft, step),
+            rank=rank,
+            claim=claim,
         )
         reply = await _answered(context.teacher, request, f"{draft.id}, {step}")
         if reply.key:
@@ -191,16 +194,27 @@ def schema(prompt: Prompt) -> str:
     )
 
 
-def read_reply(prompt: Prompt, step: str, text: str, finish: str) -> Read | Unreadable:
+def wanted_alternatives(prompt: Prompt) -> int:
+    """How many tokens' log-probabilities a request asks for at each place; 0 for all but expected scores.
+
+    Room for each score in two spellings (with and without a blank), within what servers allow.
+    """
+    if not isinstance(prompt.parse, Scored) or not prompt.parse.score.expected:
+        return 0
+    return min(20, 2 * (prompt.parse.score.high - prompt.parse.score.low + 1))
+
+
+def read_reply(
+    prompt: Prompt, step: str, text: str, finish: str, alternatives: Alternatives = ()
+) -> Read | Unreadable:
     """What a reply says, in the way its prompt reads it."""
     parse, cut_off = prompt.parse, finish == "length"
     if isinstance(parse, JsonField):
         return as_field(text, parse.json_field)
     if isinstance(parse, YesNo):
-        return as_verdicts(text, parse.yes_no)
+        return as_verdicts(text, parse.yes_no, cut_off)
     if isinstance(parse, Scored):
-        scale = parse.score
-        verdict = as_score(text, step.removesuffix("_judge"), scale.low, scale.high, scale.keep)
+        verdict = as_score(text, step.removesuffix("_judge"), parse.score, alternatives, cut_off)
         return verdict if isinstance(verdict, Unreadable) else (verdict,)
     return (as_line if parse == "line" else as_text)(text, prompt.strip, cut_off)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from feldspar.generate.pack import Pack, Section
+from feldspar.generate.pack import AVAILABLE, Pack, Section
 from feldspar.generate.template import shuffled
-from feldspar.types import Draft, Leaf, Passage, Seed
+from feldspar.types import Leaf, Passage, Seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class LeafPlan:
     """Accepted drafts that are wanted."""
     max_draws: int
     """The budget: a leaf that needs more stops, and says so."""
+    quotas: int = 1
+    """Into how many equal quotas both are divided: one, or one for each passage."""
     avoid: tuple[str, ...] = ()
     """Questions that a model will be graded on, beside the leaf's held-out seeds: a draft like one
     of them is rejected. They never stand in a prompt."""
@@ -37,23 +39,28 @@ class LeafPlan:
 
 @dataclass(frozen=True, slots=True)
 class LeafOutcome:
-    """What came of a leaf."""
+    """What came of a leaf: its funnel (rule 3)."""
 
     leaf: str
     """Its path."""
-    drafts: tuple[Draft, ...]
-    """Draws 1 to k, accepted and rejected."""
-    surplus: int = 0
-    """Draws after k that had been begun ahead of need; they depend on timing and are no samples."""
-    error: str = ""
-    """Why the leaf yielded nothing; empty if it yielded something."""
     target: int = 0
     """Accepted drafts that were wanted."""
+    accepted: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """Draws by the short name of the reason."""
+    judges: Mapping[str, int] = field(default_factory=dict)
+    """Rejected draws by the check or judge that decided."""
+    surplus: int = 0
+    """Draws begun beyond those that count; they depend on timing and are no samples."""
+    surplus_calls: int = 0
+    """Requests made for them."""
+    error: str = ""
+    """Why the leaf yielded nothing; empty if it yielded something."""
 
     @property
-    def accepted(self) -> tuple[Draft, ...]:
-        """The drafts that become samples."""
-        return tuple(draft for draft in self.drafts if not draft.rejected)
+    def draws(self) -> int:
+        """Draws that count: `accepted` and all of `rejected` together."""
+        return self.accepted + sum(self.rejected.values())
 
 
 def section_name(plan: LeafPlan) -> str:
@@ -63,13 +70,38 @@ def section_name(plan: LeafPlan) -> str:
     return "grounded" if any(seed.context for seed in plan.seeds) else "freeform"
 
 
+def asks(plan: LeafPlan, section: Section) -> dict[str, int]:
+    """The steps that ask the teacher, in order, each with how many requests are left from it on.
+
+    Counted for a draw of this leaf that is kept at every step, without redraws.
+    """
+    persona = response_step(plan, section)
+    steps = [
+        step
+        for step in AVAILABLE[section_name(plan)]
+        if step in section.steps and (step not in {"precise", "creative"} or step == persona)
+    ]
+    return {step: len(steps) - place for place, step in enumerate(steps)}
+
+
 def pipeline_calls(plan: LeafPlan, pack: Pack) -> int:
     """Requests that a draw of this leaf takes when it is kept at every step, without redraws."""
     section = pack.sections.get(section_name(plan))
-    if section is None:
-        return 0
-    persona = response_step(plan, section)
-    return sum(step not in {"precise", "creative"} or step == persona for step in section.steps)
+    return len(asks(plan, section)) if section else 0
+
+
+def why_nothing(plan: LeafPlan, pack: Pack) -> str:
+    """Why a leaf cannot be drawn at all, in words; empty if it can."""
+    path, name = plan.leaf.path, section_name(plan)
+    if not plan.seeds:
+        return f"{path}: there is no seed to show the teacher"
+    if name == "knowledge" and not any(passage.text.strip() for passage in plan.passages):
+        return f"{path}: there is no document text to teach"
+    if name not in pack.sections:
+        return f"{path}: the prompt pack `{pack.name}` has no section `{name}`"
+    if plan.target > 0 and plan.max_draws < 1:
+        return f"{path}: its budget is no draw at all"
+    return ""
 
 
 def response_step(plan: LeafPlan, section: Section) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,17 +43,14 @@ def funnel(outcomes: Iterable[LeafOutcome]) -> dict[str, dict[str, Any]]:
         reason), `judges` (of the rejected, a count by the check or judge that decided) and `error`.
         Surplus draws are no part of it: they depend on timing.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for outcome in sorted(outcomes, key=lambda outcome: outcome.leaf):
-        rejected = [draft for draft in outcome.drafts if draft.rejected]
-        reasons = Counter(draft.rejected for draft in rejected)
-        judges = Counter(draft.verdicts[-1].judge for draft in rejected if draft.verdicts)
-        found[outcome.leaf] = {
+    return {
+        outcome.leaf: {
             "target": outcome.target,
-            "draws": len(outcome.drafts),
-            "accepted": len(outcome.drafts) - len(rejected),
-            "rejected": dict(sorted(reasons.items())),
-            "judges": dict(sorted(judges.items())),
+            "draws": outcome.draws,
+            "accepted": outcome.accepted,
+            "rejected": dict(outcome.rejected),
+            "judges": dict(outcome.judges),
             "error": outcome.error,
         }
-    return found
+        for outcome in sorted(outcomes, key=lambda outcome: outcome.leaf)
+    }

@@ -2,47 +2,40 @@
 
 A draw's requests depend on the run's seed, its leaf and its number alone, and whether it is accepted
 depends on these and on the draws before it. So it does not matter which reply comes first: the same
-replies give the same drafts, whatever the concurrency, the delays or the draws asked for ahead.
+replies give the same drafts, whatever the concurrency, the delays or the draws begun ahead of need.
+What is decided here by the clock is only what is asked next: docs/generation.md says by which rules.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+import heapq
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
-from feldspar.errors import FeldsparError, TaxonomyError
-from feldspar.generate.ask import Context
-from feldspar.generate.checks import Known, compared, known
-from feldspar.generate.knowledge import KNOWLEDGE
+from feldspar.errors import FeldsparError, NotStored, TaxonomyError
+from feldspar.generate.drawing import Begun, Drawing, pipeline
+from feldspar.generate.near import Nearest
 from feldspar.generate.pack import Pack
-from feldspar.generate.plan import LeafOutcome, LeafPlan, section_name
-from feldspar.generate.skills import FREEFORM, GROUNDED, Step, unlike
-from feldspar.generate.units import units_of
+from feldspar.generate.plan import LeafOutcome, LeafPlan, section_name, why_nothing
+from feldspar.generate.quota import Survival
 from feldspar.teacher import Teacher
 from feldspar.types import Draft
 
-PIPELINES: dict[str, tuple[Step, ...]] = {"freeform": FREEFORM, "grounded": GROUNDED, "knowledge": KNOWLEDGE}
+_DRAWS_A_SLOT = 4
+"""Draws under way for each request that is worked on at once."""
 
+_FEWEST_DRAWS = 8
+_EARLY = 3
+"""Draws of a leaf that go before all others: a person sees samples, and the judges' rates are known."""
 
-@dataclass(frozen=True, slots=True)
-class GenerateEvent:
-    """A draw was decided."""
+_NEIGHBOURS = 8
+"""Draws of a quota that are sent one after the other, before another leaf's turn: they share a prefix."""
 
-    leaf: str
-    draw: int
-    rejected: str
-    """The reason; empty if it was accepted."""
-    accepted: int
-    """Accepted drafts of the leaf so far."""
-    target: int
-
-
-Watch = Callable[[GenerateEvent], None]
+_SPARE_SHARE = 0.12
+"""Calls of spare draws, at most, as a share of all."""
 
 
 async def generate(
@@ -51,25 +44,26 @@ async def generate(
     pack: Pack,
     *,
     seed: int,
-    watch: Watch | None = None,
-    lookahead: int = 64,
-) -> AsyncGenerator[LeafOutcome, None]:
-    """Draw drafts of every leaf until each has its target, or its budget is spent (§3.2).
+    slots: Callable[[], int] = lambda: 16,
+    judges: Sequence[Teacher] = (),
+    scratch: Path | None = None,
+) -> AsyncGenerator[Draft | LeafOutcome, None]:
+    """Draw drafts of every leaf until its quotas are met, or their budgets are spent (§3.2).
 
-    All leaves are drawn at once and none waits for another. Outcomes come in the order in which the
-    leaves are done, which depends on timing; what is in them does not.
+    All leaves are drawn at once and none waits for another.
 
     Args:
         plans: What to draw, one plan a leaf.
-        teacher: Who answers; it limits what is in flight.
+        teacher: Who answers; it limits what is in flight, and sends the lowest rank first.
         pack: The prompts.
         seed: The run's seed.
-        watch: Called after each decided draw, in draw order within a leaf.
-        lookahead: Draws under way at once, over all leaves. Each has one request in flight at a
-            time, so a little more than what the teacher takes at once keeps it busy.
+        slots: How many requests the teacher works on at once, just now.
+        judges: Who is asked for verdicts; empty: the teacher.
+        scratch: A file for the index of near-duplicates, not there yet; None: a temporary one.
 
     Yields:
-        One outcome for each plan.
+        Each decided draft, in the order of its leaf's draws, and an outcome when a leaf is done. How
+        the leaves' drafts interleave depends on timing; what is in them does not.
 
     Raises:
         TaxonomyError: Two plans are of one leaf path.
@@ -78,165 +72,170 @@ async def generate(
     twice = [path for path, count in Counter(plan.leaf.path for plan in plans).items() if count > 1]
     if twice:
         raise TaxonomyError(f"{twice[0]}: two leaves of this path", "Rename one of them.")
-    slots, leaves = asyncio.Semaphore(max(1, lookahead)), asyncio.Semaphore(max(1, lookahead))
-
-    async def drawn(plan: LeafPlan) -> LeafOutcome:
-        # A leaf that draws has two draws under way or more: beyond `lookahead` leaves, more would
-        # only cost memory.
-        async with leaves:
-            return await _draw_leaf(plan, teacher, pack, seed, _Room(slots, max(2, lookahead), watch))
-
-    running = {asyncio.ensure_future(drawn(plan)) for plan in plans}
+    index = Nearest(scratch)
+    schedule = _Schedule(plans, teacher, pack, seed, tuple(judges), slots, index)
     try:
-        while running:
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            # Results are taken before anything is yielded: one leaf's failure must not hide in a set.
-            outcomes = [task.result() for task in done]
-            for outcome in outcomes:
-                yield outcome
+        schedule.fill()
+        while True:
+            while schedule.out:
+                yield schedule.out.popleft()
+            if schedule.failure is not None:
+                raise schedule.failure
+            if not schedule.open:
+                return
+            await schedule.news.wait()
+            schedule.news.clear()
     finally:
-        await _ended(running)
+        await schedule.close()
+        index.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Room:
-    """What all leaves share."""
+class _Schedule:
+    """All leaves of a run, and which draw begins next."""
 
-    slots: asyncio.Semaphore
-    most: int
-    """Draws that a leaf may have under way."""
-    watch: Watch | None
+    def __init__(
+        self,
+        plans: Sequence[LeafPlan],
+        teacher: Teacher,
+        pack: Pack,
+        seed: int,
+        judges: tuple[Teacher, ...],
+        slots: Callable[[], int],
+        index: Nearest,
+    ) -> None:
+        self.out: deque[Draft | LeafOutcome] = deque()
+        self.news = asyncio.Event()
+        self.failure: BaseException | None = None
+        self.open: dict[int, Drawing] = {}
+        """Leaves that are not done."""
+        self._slots = slots
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way = 0
+        self._calls = self._spare_calls = 0
+        # What may begin, the leaf that is furthest behind first: early draws, share of the quota, leaf.
+        self._next: list[tuple[bool, float, int, int]] = []
+        survivals = {name: Survival(len(pipeline(name))) for name in pack.sections}
+        for number, plan in enumerate(plans):
+            nothing = why_nothing(plan, pack)
+            if nothing or plan.target <= 0:
+                self.out.append(LeafOutcome(plan.leaf.path, target=plan.target, error=nothing))
+                continue
+            leaf = Drawing(
+                plan,
+                teacher,
+                pack,
+                seed,
+                judges,
+                survivals[section_name(plan)].leaf(),
+                index,
+                self._ranker(number),
+            )
+            self.open[number] = leaf
+            for place in range(len(leaf.quotas)):
+                heapq.heappush(self._next, (False, 0.0, number, place))
 
+    def fill(self) -> None:
+        """Begin the draws that are wanted, as far as there is room; then spare ones in idle slots."""
+        slots = max(1, self._slots())
+        room = max(_FEWEST_DRAWS, _DRAWS_A_SLOT * slots)
+        while self._under_way < room and self._next:
+            _, _, number, place = heapq.heappop(self._next)
+            leaf = self.open.get(number)
+            if leaf is None or place not in leaf.live:
+                continue
+            if not leaf.wants(place):
+                leaf.parked.add(place)
+                continue
+            self._begin(number, leaf, place, spare=False)
+            self._queue(number, leaf, place)
+        if self._under_way < slots and not self._next:
+            self._begin_spares(slots)
 
-@dataclass(slots=True)
-class _Progress:
-    """How far a leaf is; only its own coroutine writes it."""
+    def _begin_spares(self, slots: int) -> None:
+        for number, leaf in list(self.open.items()):
+            for place in leaf.live:
+                while leaf.wants(place, spare=True):
+                    if self._under_way >= slots or self._spare_calls >= _SPARE_SHARE * self._calls:
+                        return
+                    self._begin(number, leaf, place, spare=True)
+                    # What it will cost counts at once, or all idle slots would be filled in one go.
+                    self._spare_calls += leaf.calls
 
-    drafts: list[Draft] = field(default_factory=list)
-    accepted: int = 0
-    accepted_texts: list[Known] = field(default_factory=list)
-    ready: dict[int, Draft] = field(default_factory=dict)
-    begun: set[int] = field(default_factory=set)
-    over: bool = False
+    def _queue(self, number: int, leaf: Drawing, place: int) -> None:
+        quota = leaf.quotas[place]
+        share = quota.begun // _NEIGHBOURS * _NEIGHBOURS / quota.target
+        heapq.heappush(self._next, (leaf.begun >= _EARLY, share, number, place))
 
+    def _begin(self, number: int, leaf: Drawing, place: int, *, spare: bool) -> None:
+        begun = leaf.begin(place, spare=spare)
+        self._under_way += 1
+        begun.task = task = asyncio.ensure_future(self._draw(number, leaf, begun))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-async def _draw_leaf(plan: LeafPlan, teacher: Teacher, pack: Pack, seed: int, room: _Room) -> LeafOutcome:
-    path = plan.leaf.path
-    nothing = why_nothing(plan, pack)
-    if nothing or plan.target <= 0:
-        return LeafOutcome(path, (), 0, nothing, plan.target)
-    name = section_name(plan)
-    section = pack.sections[name]
-    units = units_of(plan.passages, section) if name == "knowledge" else ()
-    context = Context(plan, teacher, pack, section, seed, units)
-    at = _Progress()
-    tasks: dict[asyncio.Task[Draft | None], int] = {}
-    started = 0
-    try:
-        while not at.over:
-            ahead = min(plan.max_draws, len(at.drafts) + _ahead(plan.target, at, room.most))
-            while started < ahead:
-                started += 1
-                task = asyncio.ensure_future(_draw(started, PIPELINES[name], context, at, room.slots))
-                tasks[task] = started
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                draft = task.result()
-                del tasks[task]
-                if draft is not None:
-                    at.ready[draft.draw] = draft
-            _decide(at, context, room.watch)
-        await _surplus(tasks, at)
-    finally:
-        await _ended(tasks)
-    drafts = tuple(at.drafts)
-    surplus = sum(draw > len(drafts) for draw in at.begun)
-    return LeafOutcome(path, drafts, surplus, _yielded_nothing(path, drafts), plan.target)
+    async def _draw(self, number: int, leaf: Drawing, begun: Begun) -> None:
+        """Carry one draw through its steps, and decide what can be decided then."""
+        try:
+            await leaf.run(begun)
+        except NotStored:
+            begun.done = True
+            leaf.ends_before(begun.draw)
+        except FeldsparError as error:
+            # What goes wrong with a draw that is no longer needed concerns nobody: whoever it does
+            # concern meets it too.
+            if not begun.surplus:
+                self._fail(error)
+            return
+        except Exception as error:
+            self._fail(error)
+            return
+        if begun.surplus:
+            return
+        self._under_way -= 1
+        try:
+            self._decide(number, leaf)
+        except Exception as error:
+            self._fail(error)
 
+    def _decide(self, number: int, leaf: Drawing) -> None:
+        """Decide the draws whose turn has come, end what is over, begin what is wanted."""
+        while (draft := leaf.decide()) is not None:
+            self.out.append(draft)
+            self.news.set()
+        for surplus in leaf.surplus():
+            self._under_way -= not surplus.done
+        if leaf.over:
+            del self.open[number]
+            self.out.append(leaf.outcome())
+            self.news.set()
+        else:
+            for place in [place for place in leaf.parked if leaf.wants(place)]:
+                leaf.parked.discard(place)
+                self._queue(number, leaf, place)
+        self.fill()
 
-async def _draw(
-    number: int, steps: Sequence[Step], context: Context, at: _Progress, slots: asyncio.Semaphore
-) -> Draft | None:
-    """One draw, step by step, until it is rejected, complete or no longer needed (None)."""
-    path = context.plan.leaf.path
-    draft = Draft(id=f"{path}#{number}", leaf=path, draw=number)
-    async with slots:
-        at.begun.add(number)
-        for step in steps:
-            if at.over:
-                return None
-            draft = await step(draft, context)
-            if draft.rejected:
-                break
-    return draft
+    def _ranker(self, number: int) -> Callable[[Begun, Drawing, int], tuple[float, ...]]:
+        def rank(begun: Begun, leaf: Drawing, left: int) -> tuple[float, ...]:
+            self._calls += 1
+            if begun.spare:
+                return (2, left, begun.draw)
+            if begun.draw <= _EARLY:
+                return (0, left, begun.draw, number)
+            quota = leaf.quotas[begun.quota]
+            run = (leaf.rota.turn(begun.draw) - 1) // _NEIGHBOURS * _NEIGHBOURS
+            return (1, -left, run / quota.target, number, begun.draw)
 
+        return rank
 
-def _decide(at: _Progress, context: Context, watch: Watch | None) -> None:
-    """Decide the draws whose turn has come, in the order of their numbers."""
-    plan, near = context.plan, context.section.checks.near_duplicate
-    # Where instructions are compared, `check_instruction` has compared them with the seeds already.
-    seeds = context.shown if near and near.compare == "pair" else ()
-    while not at.over and (draft := at.ready.pop(len(at.drafts) + 1, None)) is not None:
-        if not draft.rejected and near:
-            parts = compared(draft.context, draft.instruction, draft.response, near)
-            draft = unlike(draft, parts, (*seeds, *at.accepted_texts), near)
-            if not draft.rejected:
-                at.accepted_texts.append(known(draft.id, parts))
-        at.drafts.append(draft)
-        at.accepted += not draft.rejected
-        at.over = at.accepted >= plan.target or len(at.drafts) >= plan.max_draws
-        if watch:
-            watch(GenerateEvent(plan.leaf.path, draft.draw, draft.rejected, at.accepted, plan.target))
+    def _fail(self, error: BaseException) -> None:
+        if self.failure is None:
+            self.failure = error
+        self.news.set()
 
-
-def _ahead(target: int, at: _Progress, most: int) -> int:
-    """How many undecided draws to have: what is still needed, at the leaf's rate of acceptance."""
-    need = target - at.accepted
-    rate = (at.accepted + 1) / (len(at.drafts) + 1)
-    return min(most, max(2, math.ceil(need / rate)))
-
-
-async def _surplus(tasks: dict[asyncio.Task[Draft | None], int], at: _Progress) -> None:
-    """Let draws that are no longer needed come to rest.
-
-    One that waits for its turn never begins; one that has a request in flight lets it finish, so
-    that its reply is in the journal, and asks nothing further. What goes wrong with it now cannot
-    change the leaf's outcome, and if it concerns others they meet it themselves.
-    """
-    for task, number in tasks.items():
-        if number not in at.begun:
+    async def close(self) -> None:
+        """End whatever is under way."""
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-    for task in tasks:
-        with suppress(FeldsparError):
-            await asyncio.wait({task})
-            if not task.cancelled():
-                task.result()
-    tasks.clear()
-
-
-async def _ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def why_nothing(plan: LeafPlan, pack: Pack) -> str:
-    """Why a leaf cannot be drawn at all, in words; empty if it can."""
-    path, name = plan.leaf.path, section_name(plan)
-    if not plan.seeds:
-        return f"{path}: there is no seed to show the teacher"
-    if name == "knowledge" and not any(passage.text.strip() for passage in plan.passages):
-        return f"{path}: there is no document text to teach"
-    if name not in pack.sections:
-        return f"{path}: the prompt pack `{pack.name}` has no section `{name}`"
-    if plan.target > 0 and plan.max_draws < 1:
-        return f"{path}: its budget is no draw at all"
-    return ""
-
-
-def _yielded_nothing(path: str, drafts: Sequence[Draft]) -> str:
-    if any(not draft.rejected for draft in drafts):
-        return ""
-    reasons = Counter(draft.rejected for draft in drafts)
-    told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    return f"{path}: none of {len(drafts)} draws was accepted ({told})"
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from feldspar import events, generate, jsonl, models, taxonomy
@@ -14,12 +15,10 @@ from feldspar.errors import TaxonomyError
 from feldspar.recipe import Recipe
 from feldspar.run import Run
 from feldspar.stages.cards import dataset_card, teacher_name
+from feldspar.stages.drafts import DraftBook
 from feldspar.stages.work import SHOWN_PROBLEMS, Work, files, graded_questions, write_json
 from feldspar.teacher import Journal, Reply, Request, Teacher
-from feldspar.types import Draft, Leaf, Passage, Question
-
-_AHEAD = 1.5
-"""Draws under way for each request in flight: between two requests a draw does a little work."""
+from feldspar.types import Draft, Leaf, Passage, Question, Sample
 
 
 def leaf_plans(
@@ -33,7 +32,7 @@ def leaf_plans(
         passages: list[Passage] = []
         for document in leaf.documents:
             passages += taxonomy.passages(document, teacher.count_tokens, teacher.passage_tokens)
-        target = recipes.samples_for(settings, leaf.path, len(passages))
+        target, quotas = recipes.quotas_for(settings, leaf.path, len(passages))
         plans.append(
             generate.LeafPlan(
                 leaf=leaf,
@@ -41,6 +40,7 @@ def leaf_plans(
                 passages=tuple(passages),
                 target=target,
                 max_draws=target * settings.max_draws_per_sample,
+                quotas=quotas,
                 avoid=tuple(question.question for question in graded if not question.context),
             )
         )
@@ -59,47 +59,53 @@ def sample_inputs(work: Work) -> dict[str, str]:
 
 def write_samples(work: Work, folder: Path) -> None:
     """Generate: every draw ends in `accepted.jsonl` or, with its reason, in `rejected.jsonl`."""
-    run, recipe, watch, plan = work.run, work.recipe, work.watch, work.teacher
+    run, recipe = work.run, work.recipe
     leaves = tuple(jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf))
-    plans = leaf_plans(leaves, recipe, plan, graded_questions(recipe))
-    pack = generate.load_pack(plan.pack)
     started = time.monotonic()
-
-    async def drawn() -> tuple[list[generate.LeafOutcome], generate.Calibration | None]:
-        async with models.open_teacher(recipe, plan, run.folder / "journal.sqlite") as journaled:
-            teacher = _Told(journaled, watch)
-            calibration = await generate.calibrate(plans, teacher, pack, seed=recipe.generate.seed)
-            _say_calibration(calibration, watch)
-            outcomes = []
-            told = _LeafCounts(watch)
-            ahead = round(plan.in_flight * _AHEAD)
-            async for outcome in generate.generate(
-                plans, teacher, pack, seed=recipe.generate.seed, watch=told, lookahead=ahead
-            ):
-                told.done(outcome)
-                outcomes.append(outcome)
-            return outcomes, calibration
-
-    outcomes, calibration = asyncio.run(drawn())
-    outcomes.sort(key=lambda outcome: outcome.leaf)
-    by_path = {leaf.path: leaf for leaf in leaves}
-    drafts = [draft for outcome in outcomes for draft in outcome.drafts]
-    accepted = [draft for draft in drafts if not draft.rejected]
-    _write_costs(run, sum(outcome.surplus for outcome in outcomes), time.monotonic() - started)
-    if not accepted:
-        reasons = "\n".join(outcome.error for outcome in outcomes[:SHOWN_PROBLEMS])
-        raise TaxonomyError(
-            f"no leaf yielded a sample:\n{reasons}", "Every reply is in journal.sqlite; mend the leaves."
-        )
-    samples = [generate.to_sample(draft, by_path[draft.leaf]) for draft in accepted]
-    jsonl.write(folder / "accepted.jsonl", samples)
+    book = DraftBook(folder / "drafts.sqlite", {leaf.path: leaf for leaf in leaves})
+    try:
+        outcomes, calibration = asyncio.run(_drawn(work, leaves, book, folder / "near.sqlite"))
+        _write_costs(run, outcomes, time.monotonic() - started)
+        if not book.accepted:
+            reasons = "\n".join(outcome.error for outcome in outcomes[:SHOWN_PROBLEMS])
+            raise TaxonomyError(
+                f"no leaf yielded a sample:\n{reasons}", "Every reply is in journal.sqlite; mend the leaves."
+            )
+        book.write(folder)
+    finally:
+        book.close()
+    samples = jsonl.read(folder / "accepted.jsonl", Sample)
     card = dataset_card(leaves, samples, teacher_name(recipe))
     (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
-    jsonl.write(folder / "drafts.jsonl", accepted)
-    jsonl.write(folder / "rejected.jsonl", (draft for draft in drafts if draft.rejected))
     write_json(folder / "funnel.json", generate.funnel(outcomes))
     if calibration is not None:
         write_json(folder / "calibration.json", jsonl.to_json(calibration))
+
+
+async def _drawn(
+    work: Work, leaves: Sequence[Leaf], book: DraftBook, scratch: Path
+) -> tuple[list[generate.LeafOutcome], generate.Calibration | None]:
+    """Draw every leaf; decided drafts go to the book."""
+    recipe, watch, plan = work.recipe, work.watch, work.teacher
+    plans = leaf_plans(leaves, recipe, plan, graded_questions(recipe))
+    pack = generate.load_pack(plan.pack)
+    seed = recipe.generate.seed
+    async with models.open_teacher(recipe, plan, work.run.folder / "journal.sqlite") as journaled:
+        teacher = _Told(journaled, watch)
+        calibration = await generate.calibrate(plans, teacher, pack, seed=seed)
+        _say_calibration(calibration, watch)
+        outcomes = []
+        told = _LeafCounts(plans, watch)
+        drawing = generate.generate(plans, teacher, pack, seed=seed, slots=plan.slots, scratch=scratch)
+        async with contextlib.aclosing(drawing):
+            async for found in drawing:
+                if isinstance(found, Draft):
+                    book.add(found)
+                    told.decided(found)
+                else:
+                    outcomes.append(found)
+                    told.done(found)
+    return sorted(outcomes, key=lambda outcome: outcome.leaf), calibration
 
 
 class _Told:
@@ -122,26 +128,31 @@ class _Told:
 class _LeafCounts:
     """Adds decided draws up to where each leaf stands."""
 
-    def __init__(self, watch: events.Watch) -> None:
+    def __init__(self, plans: Sequence[generate.LeafPlan], watch: events.Watch) -> None:
         self._watch = watch
+        self._targets = {plan.leaf.path: plan.target for plan in plans}
+        self._accepted: Counter[str] = Counter()
         self._rejected: dict[str, Counter[str]] = {}
 
-    def __call__(self, event: generate.GenerateEvent) -> None:
-        reasons = self._rejected.setdefault(event.leaf, Counter())
-        if event.rejected:
-            reasons[event.rejected] += 1
-        self._watch(events.LeafProgress(event.leaf, event.draw, event.accepted, event.target, dict(reasons)))
+    def decided(self, draft: Draft) -> None:
+        reasons = self._rejected.setdefault(draft.leaf, Counter())
+        if draft.rejected:
+            reasons[draft.rejected] += 1
+        else:
+            self._accepted[draft.leaf] += 1
+        self._tell(draft.leaf, self._accepted[draft.leaf], reasons)
 
     def done(self, outcome: generate.LeafOutcome) -> None:
-        accepted = len(outcome.accepted)
-        reasons = dict(self._rejected.get(outcome.leaf, {}))
-        self._watch(
-            events.LeafProgress(outcome.leaf, len(outcome.drafts), accepted, outcome.target, reasons, True)
-        )
+        self._tell(outcome.leaf, outcome.accepted, outcome.rejected, done=True)
+        self._rejected.pop(outcome.leaf, None)
         if outcome.error:
             self._watch(events.Note(outcome.error))
-        elif accepted < outcome.target:
-            self._watch(events.Note(too_few(outcome.leaf, accepted, outcome.target, len(outcome.drafts))))
+        elif outcome.accepted < outcome.target:
+            self._watch(events.Note(too_few(outcome.leaf, outcome.accepted, outcome.target, outcome.draws)))
+
+    def _tell(self, leaf: str, accepted: int, rejected: Mapping[str, int], done: bool = False) -> None:
+        drawn = accepted + sum(rejected.values())
+        self._watch(events.LeafProgress(leaf, drawn, accepted, self._targets[leaf], dict(rejected), done))
 
 
 def _say_calibration(calibration: generate.Calibration | None, watch: events.Watch) -> None:
@@ -161,12 +172,16 @@ def too_few(leaf: str, accepted: int, target: int, draws: int) -> str:
     )
 
 
-def _write_costs(run: Run, surplus: int, seconds: float) -> None:
+def _write_costs(run: Run, outcomes: Sequence[generate.LeafOutcome], seconds: float) -> None:
     """What the run's teacher has cost so far, killed processes included; no stage depends on it."""
     with Journal(run.folder / "journal.sqlite", readonly=True) as journal:
         costs = jsonl.to_json(journal.costs())
     del costs["stored"]
-    costs |= {"surplus_draws": surplus, "last_generation_seconds": round(seconds, 1)}
+    costs |= {
+        "surplus_draws": sum(outcome.surplus for outcome in outcomes),
+        "surplus_calls": sum(outcome.surplus_calls for outcome in outcomes),
+        "last_generation_seconds": round(seconds, 1),
+    }
     write_json(run.folder / "costs.json", costs)
 
 
