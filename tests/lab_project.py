@@ -279,7 +279,7 @@ class Project:
         with contextlib.closing(sqlite3.connect(self.run / "journal.sqlite")) as connection:
             rows = connection.execute("SELECT key, request FROM replies").fetchall()
         assert len({asked for _, asked in rows}) == len(rows)
-        return [key for key, _ in rows]
+        return [key.hex() for key, _ in rows]
 
 
 def keys(bodies: list[dict[str, Any]]) -> list[str]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from feldspar.errors import FeldsparError
 from feldspar.generate.ask import Context, Turn, reject
 from feldspar.generate.checks import Flaw, compared, twin
 from feldspar.generate.knowledge import KNOWLEDGE, write_answer
@@ -45,6 +46,10 @@ class Begun:
     surplus: bool = False
     """Its quota is over: nothing of it counts."""
     task: asyncio.Task[None] | None = None
+
+
+class _NoLongerNeeded(FeldsparError):
+    """Ends a surplus draw in front of its next request."""
 
 
 Ranker = Callable[[Begun, "Drawing", int], tuple[float, ...]]
@@ -105,7 +110,9 @@ class Drawing:
         self._surplus = self._surplus_calls = 0
 
         def turn(draft: Draft, step: str) -> Turn:
-            begun = self._draws[draft.draw]
+            begun = self._draws.get(draft.draw)
+            if begun is None:
+                raise _NoLongerNeeded(draft.id)
             begun.sent += 1
             begun.claim = Claim()
             return ranker(begun, self, left.get(step, 1)), begun.claim

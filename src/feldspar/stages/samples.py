@@ -96,7 +96,14 @@ async def _drawn(
         _say_calibration(calibration, watch)
         outcomes = []
         told = _LeafCounts(plans, watch)
-        drawing = generate.generate(plans, teacher, pack, seed=seed, slots=plan.slots, scratch=scratch)
+        drawing = generate.generate(
+            plans,
+            teacher,
+            pack,
+            seed=seed,
+            slots=lambda: 1 if plan.weights else plan.in_flight,
+            scratch=scratch,
+        )
         async with contextlib.aclosing(drawing):
             async for found in drawing:
                 if isinstance(found, Draft):
