@@ -8,6 +8,8 @@
     ├── DatasetError              a foundational dataset, or a question file, that cannot be read
     ├── TeacherError              the teacher cannot be reached, refuses, or is not what was asked for
     │   ├── TeacherUnavailable    worth another try: overload, transport, a time-out
+    │   ├── TeacherRefused        this one request is refused, by a server that answers others
+    │   ├── NotStored             only what is stored may be used, and this reply is not
     │   └── JournalError          the journal is locked, damaged or of another version
     ├── StudentError              a student that cannot be loaded, or has no tokenizer or template
     └── RunError                  a run folder that does not fit: other recipe, other inputs, full disk
@@ -46,6 +48,14 @@ class TeacherError(FeldsparError):
 
 class TeacherUnavailable(TeacherError):
     """A fault worth another try: overload, transport, a time-out."""
+
+
+class NotStored(TeacherError):
+    """A request that no reply is stored for, where nobody may be asked."""
+
+
+class TeacherRefused(TeacherError):
+    """This one request is refused (a content filter, a prompt too long) by a server that answers others."""
 
 
 class JournalError(TeacherError):

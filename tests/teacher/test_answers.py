@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from feldspar.teacher.answers import (
     Answer,
     Fault,
+    alternatives_in,
     models_in,
     read_answer,
     retry_after,
@@ -79,7 +82,8 @@ def test_a_reply_with_a_lone_surrogate_can_be_stored() -> None:
     ("status", "kind"),
     [
         (301, "setup"), (400, "refused"), (401, "setup"), (402, "setup"), (403, "setup"), (404, "missing"),
-        (408, "wait"), (413, "refused"), (422, "refused"), (429, "wait"), (500, "wait"), (529, "wait"),
+        (408, "wait"), (413, "refused"), (422, "refused"), (429, "overload"), (500, "wait"), (502, "wait"),
+        (503, "overload"), (529, "overload"),
     ],
 )  # fmt: skip
 def test_statuses(status: int, kind: str) -> None:
@@ -109,3 +113,73 @@ def test_an_unknown_model_names_the_nearest_first() -> None:
     fault = unknown_model(URL, "granite-8", listed)
     assert fault.mend.startswith("It serves: granite-8b, other-")
     assert "and 13 more" in fault.mend
+
+
+def at(token: object, *others: object, logprob: object = -0.5) -> dict[str, Any]:
+    listed = [{"token": t, "logprob": p, "bytes": None} for t, p in others]  # type: ignore[misc]
+    return {"token": token, "logprob": logprob, "bytes": None, "top_logprobs": listed}
+
+
+def chosen(*positions: object) -> Reply:
+    message = {"role": "assistant", "content": '{"score": 3}'}
+    choice = {
+        "message": message,
+        "finish_reason": "stop",
+        "logprobs": {"content": positions, "refusal": None},
+    }
+    reply = read(200, json.dumps({"choices": [choice]}).encode())
+    assert isinstance(reply, Reply)
+    return reply
+
+
+def test_alternatives_are_kept_where_a_number_stands() -> None:
+    reply = chosen(at("{"), at(" 3", (" 3", -0.1), (" 2", -2.5)), at("}"), at("1", ("1", 0.0), ("no", -9)))
+    assert reply.alternatives == (((" 3", -0.1), (" 2", -2.5)), (("1", 0.0), ("no", -9.0)))
+
+
+def test_alternatives_in_llama_cpps_form() -> None:
+    # What its server answered where a grammar forced the 3: the likeliest do not hold it.
+    said = {
+        "id": 35, "token": "3", "bytes": [51], "logprob": -4.25,
+        "top_logprobs": [{"id": 33, "token": "1", "bytes": [49], "logprob": -0.75}],
+    }  # fmt: skip
+    assert chosen(said).alternatives == ((("1", -0.75), ("3", -4.25)),)
+
+
+def test_the_last_numbers_are_kept_for_a_judge_scores_last() -> None:
+    reply = chosen(*(at(str(n), (str(n), -0.1)) for n in range(40)))
+    assert [position[0][0] for position in reply.alternatives] == [str(n) for n in range(24, 40)]
+
+
+@pytest.mark.parametrize(
+    "value", [-math.inf, math.nan, math.inf, -9999.0, -3.4e38, 0.5, True, False, "-1", None, [], 10**400]
+)
+def test_what_is_no_log_probability_is_left_out(value: object) -> None:
+    assert chosen(at("3", ("2", value), ("1", -1.0), logprob=value)).alternatives == ((("1", -1.0),),)
+    assert chosen(at("3", logprob=value)).alternatives == ()
+
+
+@pytest.mark.parametrize("token", [None, 3, "", "three", "3.", "²", "٣", "3" * 40])
+def test_what_is_no_number_is_not_kept(token: object) -> None:
+    assert chosen(at(token, ("3", -0.1))).alternatives == ()
+
+
+def test_twenty_alternatives_are_enough() -> None:
+    assert len(chosen(at("0", *((str(n), -1.0) for n in range(500)))).alternatives[0]) == 20
+
+
+@settings(deadline=None)
+@given(JSON, JSON)
+def test_wild_log_probabilities_never_break_the_reader(inner: object, listed: object) -> None:
+    assert isinstance(chosen(inner, {"token": "3", "logprob": inner, "top_logprobs": listed}), Reply)
+    for logprobs in (inner, {"content": inner}):
+        assert isinstance(alternatives_in({"logprobs": logprobs}), tuple)
+
+
+def test_a_good_answer_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"choices": [{"message": {"content": "a"}}]}'
+    times: list[int] = []
+    whole = json.loads
+    monkeypatch.setattr(json, "loads", lambda text: times.append(1) or whole(text))
+    assert isinstance(read(200, body), Reply)
+    assert len(times) == 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from feldspar.errors import JournalError, TeacherError
+from feldspar.errors import JournalError, NotStored, TeacherError
 from feldspar.teacher import Costs, Journal, Journaled, Reply, Request, ScriptedTeacher
 from feldspar.types import Message
 
@@ -155,3 +156,112 @@ def test_closing_gives_up_what_is_in_flight(tmp_path: Path) -> None:
                 await waiting
 
     asyncio.run(run())
+
+
+def test_a_reply_is_handed_on_after_its_commit(tmp_path: Path) -> None:
+    async def run() -> None:
+        with Journal(tmp_path / "j") as journal:
+            one = Journaled(ScriptedTeacher(shout), journal)
+            for n in range(20):
+                reply = await one.ask(ask(str(n)))
+                with Journal(tmp_path / "j", readonly=True) as another:
+                    stored = another.reply(reply.key)
+                assert stored is not None
+                assert (stored.text, reply.stored) == (reply.text, False)
+
+    asyncio.run(run())
+
+
+def test_of_three_the_last_alone_keeps_the_request_going(tmp_path: Path) -> None:
+    teacher = ScriptedTeacher(shout, delay=0.1)
+
+    async def run() -> None:
+        with Journal(tmp_path / "j") as journal:
+            one = Journaled(teacher, journal)
+            three = [asyncio.create_task(one.ask(ask())) for _ in range(3)]
+            await asyncio.sleep(0.01)
+            three[0].cancel()
+            three[1].cancel()
+            reply = await three[2]
+            assert reply.text == "Q"
+            assert [task.cancelled() for task in three] == [True, True, False]
+            assert one.costs.sent == 1
+
+    asyncio.run(run())
+    assert len(teacher.requests) == 1
+
+
+def test_where_nobody_may_be_asked_only_what_is_stored_is_answered(tmp_path: Path) -> None:
+    first, second = ScriptedTeacher(shout), ScriptedTeacher(shout)
+
+    async def run() -> Costs:
+        with Journal(tmp_path / "j") as journal:
+            await Journaled(first, journal).ask(ask("old"))
+            one = Journaled(second, journal, stored_only=True)
+            assert (await one.ask(ask("old"))).text == "OLD"
+            with pytest.raises(NotStored, match="no reply to the request") as caught:
+                await one.ask(ask("new"))
+            assert caught.value.mend
+            assert isinstance(caught.value, TeacherError)
+            assert journal.count() == 1
+            return one.costs
+
+    assert asyncio.run(run()) == Costs(stored=1)
+    assert second.requests == []
+
+
+def test_alternatives_and_seconds_come_along(tmp_path: Path) -> None:
+    said = Reply("3", "stop", 5, 6, seconds=0.5, alternatives=((("3", -0.1), ("2", -2.0)),))
+
+    class Judge:
+        identity = "judge"
+
+        async def ask(self, request: Request) -> Reply:
+            return said
+
+        async def close(self) -> None:
+            pass
+
+    async def run() -> tuple[Reply, Reply]:
+        with Journal(tmp_path / "j") as journal:
+            one = Journaled(Judge(), journal)
+            return await one.ask(ask()), await one.ask(ask())
+
+    now, later = asyncio.run(run())
+    assert now == replace(said, key=now.key)
+    assert later == replace(said, key=now.key, stored=True)
+
+
+def test_nobody_waits_for_what_is_being_given_up(tmp_path: Path) -> None:
+    times = 0
+
+    class Slow:
+        identity = "slow"
+
+        async def ask(self, request: Request) -> Reply:
+            nonlocal times
+            times += 1
+            if times == 1:
+                try:
+                    await asyncio.sleep(60)
+                finally:
+                    # As where a connection has to be closed first.
+                    await asyncio.sleep(0.05)
+            return Reply("second")
+
+        async def close(self) -> None:
+            pass
+
+    async def run() -> str:
+        with Journal(tmp_path / "j") as journal:
+            one = Journaled(Slow(), journal)
+            first = asyncio.create_task(one.ask(ask()))
+            await asyncio.sleep(0.01)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            text = (await one.ask(ask())).text
+            await one.close()
+            return text
+
+    assert asyncio.run(run()) == "second"

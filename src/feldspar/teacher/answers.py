@@ -14,10 +14,11 @@ from typing import Any, Literal
 from feldspar.errors import TeacherError
 from feldspar.teacher.api import Alternatives, Reply, Request, readable
 
-Kind = Literal["wait", "down", "setup", "missing", "refused"]
-"""`wait`: overload or transport, tried again. `down`: nothing, or nonsense, answers there.
+Kind = Literal["wait", "overload", "gone", "down", "setup", "missing", "refused"]
+"""`wait`: transport, tried again. `overload`: alive, with too much to do. `gone`: nothing answers
+there. `down`: nonsense does.
 `setup`: a person must mend something. `missing`: 404. `refused`: the request itself is rejected.
-After a first success of the process, `down`, `setup` and `missing` are waited out too."""
+After a first success of the process, `gone`, `down`, `setup` and `missing` are waited out too."""
 
 _LONGEST_WORDS = 300
 _LONGEST_WAIT = 3600.0
@@ -30,8 +31,12 @@ _IMPOSSIBLE, _CERTAIN = -9999.0, 0.01
 _OK, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 200, 300, 400, 500
 _MISSING = {404, 501}
 """Nothing of that path, or no such verb: a server of other things, or another model's name."""
-_OVERLOAD = {408, 425, 429}
+_OVERLOAD = {429, 503, 529}
+_PASSING = {408, 425}
 _KEY = {401, 403}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PARTS = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
+_DURATION = re.compile(f"(?:{_PARTS.pattern})+")
 _REFUSED = {400, 413, 422}
 _CONTEXT = re.compile(
     r"context|too long|too many tokens|maximum length|max_model_len|exceed\w* .*token", re.I
@@ -77,8 +82,10 @@ def read_answer(answer: Answer, url: str, key_env: str, api_key: str) -> Reply |
         fault = Fault("setup", f"{url} answers {status}: the key is missing or not accepted.", mend)
     elif status in _MISSING:
         fault = Fault("missing", fault.what, words=words)
-    elif status in _OVERLOAD or status >= _SERVER_ERROR:
-        fault = Fault("wait", fault.what, wait=retry_after(answer.headers.get("Retry-After", "")))
+    elif status in _OVERLOAD:
+        fault = Fault("overload", fault.what, wait=asked_wait(answer.headers))
+    elif status in _PASSING or status >= _SERVER_ERROR:
+        fault = Fault("wait", fault.what, wait=asked_wait(answer.headers))
     elif status in _REFUSED:
         fault = Fault("refused", fault.what, words=words)
     elif status < _CLIENT_ERROR:
@@ -195,6 +202,29 @@ def retry_after(value: str) -> float:
         except (ValueError, TypeError, OverflowError):
             return 0.0
     return min(_LONGEST_WAIT, seconds) if seconds > 0 else 0.0
+
+
+def asked_wait(headers: Mapping[str, str]) -> float:
+    """Seconds that a server asks to be left alone for; 0 if it does not say.
+
+    From Retry-After-Ms, Retry-After, or the reset of the limit that is used up (OpenAI's form).
+    """
+    millis = retry_after(headers.get("Retry-After-Ms", "")) / 1000
+    if asked := millis or retry_after(headers.get("Retry-After", "")):
+        return asked
+    resets = [
+        _duration(headers.get(f"x-ratelimit-reset-{what}", ""))
+        for what in ("requests", "tokens")
+        if headers.get(f"x-ratelimit-remaining-{what}", "").strip() == "0"
+    ]
+    return min(_LONGEST_WAIT, max(resets, default=0.0))
+
+
+def _duration(text: str) -> float:
+    """Seconds of a duration such as 6m0s or 20ms; 0 if it is none."""
+    if len(text) > _LONGEST_TOKEN or not _DURATION.fullmatch(text.strip()):
+        return 0.0
+    return sum(float(number) * _UNITS[unit] for number, unit in _PARTS.findall(text))
 
 
 def models_in(body: bytes) -> list[str] | None:

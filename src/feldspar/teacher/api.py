@@ -34,6 +34,14 @@ def schema_text(schema: Mapping[str, Any]) -> str:
     return canonical(schema)
 
 
+@dataclass(slots=True)
+class Claim:
+    """A request's place in a teacher's queue, for whoever asks to look at."""
+
+    sent: bool = False
+    """Whether a server has been sent it: what only waits can be given up without loss."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One chat completion to be asked for."""
@@ -51,6 +59,8 @@ class Request:
     """How many alternatives to each token, with their log-probabilities, the server is asked for."""
     rank: tuple[float, ...] = field(default=(), compare=False)
     """Who goes first of those that wait for a turn: the lowest. No part of what is sent."""
+    claim: Claim | None = field(default=None, compare=False, repr=False)
+    """Marked by the teacher once the request is sent; no part of it."""
     _turns: list[str] = field(default_factory=list, init=False, compare=False, repr=False)
     """The messages in canonical JSON, once they were needed: the journal's key and the body share it."""
 

@@ -12,8 +12,9 @@ import os
 import sqlite3
 import sys
 import zlib
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from feldspar.errors import JournalError
 
@@ -25,6 +26,7 @@ BEFORE = 1
 LARGEST_CHECKED = 1 << 30  # bytes; beyond, a full check would hold up the start for too long
 LOCKED_FOR = 30.0  # seconds that another program may keep us from reading or writing
 _LONG = 256 << 20  # bytes; converting more takes long enough to be told of
+_CONVERTED = 70e6  # bytes a second
 _LARGEST_REQUEST = 256 << 20  # bytes, unpacked
 _CACHE = 8 << 10  # KiB of pages, for each connection
 _CHECKPOINT = 4000  # pages: an index page that many rows share is then written once for them
@@ -61,9 +63,9 @@ UPDATE totals SET (replies, prompt_tokens, completion_tokens, seconds) =
     (SELECT count(*), total(prompt_tokens), total(completion_tokens), total(seconds) FROM old)"""
 
 INSERT = "INSERT OR IGNORE INTO replies VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-COLUMNS = "reply, finish, prompt_tokens, completion_tokens, seconds, alternatives, checksum"
+_COLUMNS = "reply, finish, prompt_tokens, completion_tokens, seconds, alternatives, checksum"
 _COLUMNS_BEFORE = "reply, finish, prompt_tokens, completion_tokens, seconds, '', NULL"
-SUMS = "SELECT replies, prompt_tokens, completion_tokens, seconds FROM totals"
+_SUMS = "SELECT replies, prompt_tokens, completion_tokens, seconds FROM totals"
 _SUMS_BEFORE = "SELECT count(*), total(prompt_tokens), total(completion_tokens), total(seconds) FROM replies"
 
 
@@ -97,7 +99,7 @@ def checksum(reply: str, alternatives: str) -> int:
 
 def queries(version: int) -> tuple[str, str, str]:
     """Of a format: a reply by its key, the same with its request last, and the sums."""
-    columns, sums = (COLUMNS, SUMS) if version == FORMAT else (_COLUMNS_BEFORE, _SUMS_BEFORE)
+    columns, sums = (_COLUMNS, _SUMS) if version == FORMAT else (_COLUMNS_BEFORE, _SUMS_BEFORE)
     return (
         f"SELECT {columns} FROM replies WHERE key = ?",  # noqa: S608 (two constants)
         f"SELECT {columns}, request FROM replies WHERE key = ?",  # noqa: S608
@@ -161,7 +163,10 @@ def _convert(connection: sqlite3.Connection, path: Path) -> None:
     """Makes format 2 of format 1, in one transaction: all of it, or nothing and again next time."""
     size = path.stat().st_size
     if size > _LONG:
-        log.warning("%s, %.1f GB, is converted to a new format, once.", path, size / 1e9)
+        told = "%s, %.1f GB, is converted to a new format, once; that takes about %d s."
+        log.warning(told, path, size / 1e9, size / _CONVERTED)
+    # Otherwise what is dropped is overwritten first, and goes through the write-ahead log.
+    connection.execute("PRAGMA secure_delete = OFF")
     connection.create_function("packed_key", 1, bytes.fromhex, deterministic=True)
     connection.create_function("packed_text", 1, packed, deterministic=True)
     connection.create_function("checksum", 2, checksum, deterministic=True)
@@ -179,15 +184,20 @@ def _convert(connection: sqlite3.Connection, path: Path) -> None:
             f"{reason.what} It is still of format {BEFORE}, and whole.",
             f"Converting it needs about {2 * size / 1e9:.1f} GB for a while. {reason.mend}",
         ) from None
-    # What the conversion left in the write-ahead log is as large as the journal itself.
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    # What it left in the write-ahead log is as large as the journal, and safe there meanwhile.
+    with suppress(sqlite3.Error):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def row_of(key: str, asked: str, columns: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The values of `INSERT`: (prompt_tokens, completion_tokens, seconds, created, finish, reply, alternatives)."""
-    *numbers, finish, reply, alternatives = columns
-    check = checksum(reply, alternatives)
-    return (bytes.fromhex(key), *numbers, check, finish, reply, alternatives, packed(asked))
+def files_at(path: Path) -> tuple[tuple[int, int], tuple[int, int], int]:
+    """Device and inode of the file and of its write-ahead log, and that one's size in bytes."""
+    found = [(0, 0), (0, 0)]
+    size = 0
+    for place, file in enumerate((path, path.with_name(path.name + "-wal"))):
+        with suppress(OSError):  # a file system on which SQLite has no such log, or it is gone
+            status = file.stat()
+            found[place], size = (status.st_dev, status.st_ino), status.st_size
+    return found[0], found[1], size if found[1] != (0, 0) else 0
 
 
 def damaged(path: Path, reason: str) -> JournalError:
