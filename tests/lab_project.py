@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import os
 import random
 import re
@@ -177,6 +178,27 @@ def answers(request: Request) -> str:
             [asked.partition("\n\n")[0], asked.partition("\n\n")[0], "It is in Zanzibar, at 99."]
         )
     return f"O {_two(die)}, O {_two(die)}, how {die.choice(_ADJECTIVES)} you are today."
+
+
+def judged(request: Request) -> str:
+    """The same for the pack `default`: whatever judges say is a die's, and one reply in twelve unreadable."""
+    die = random.Random(f"{request.seed} {request.messages[-1].content}")
+    asked = request.messages[-1].content
+    passage = " ".join(asked.partition("<passage>")[2].partition("</passage>")[0].split())
+    if die.random() < 1 / 12:
+        return die.choice(["", "{", "I would rather not.", '{"score": 9}'])
+    if not request.schema:
+        told = die.choice(passage.split(". ")) if passage else f"O {_two(die)}, O {_two(die)}"
+        return die.choice([*[told] * 5, "It is in Zanzibar, at 99.", "so it goes " * 12])
+    said: dict[str, object] = {}
+    for key, kind in json.loads(request.schema)["properties"].items():
+        if "enum" in kind:
+            said[key] = die.choice([*kind["enum"], *[kind["enum"][0 if "yes" in kind["enum"] else -1]] * 5])
+        elif key == "question":
+            said[key] = _question(die, passage)
+        else:
+            said[key] = f"Write a {_two(die)} verse"
+    return json.dumps(said)
 
 
 def _question(die: random.Random, asked: str) -> str:

@@ -10,6 +10,7 @@
     │   ├── TeacherUnavailable    worth another try: overload, transport, a time-out
     │   ├── TeacherRefused        this one request is refused, by a server that answers others
     │   ├── NotStored             only what is stored may be used, and this reply is not
+    │   ├── BudgetSpent           a pause: the run's budget of tokens or money is reached
     │   └── JournalError          the journal is locked, damaged or of another version
     ├── StudentError              a student that cannot be loaded, or has no tokenizer or template
     └── RunError                  a run folder that does not fit: other recipe, other inputs, full disk
@@ -52,6 +53,10 @@ class TeacherUnavailable(TeacherError):
 
 class NotStored(TeacherError):
     """A request that no reply is stored for, where nobody may be asked."""
+
+
+class BudgetSpent(TeacherError):
+    """The run's budget of tokens or money is reached: a pause, which a higher budget ends."""
 
 
 class TeacherRefused(TeacherError):

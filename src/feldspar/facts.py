@@ -2,16 +2,33 @@
 
 Generation grounds answers with them (a fact that the passage does not hold is an invention), and
 evaluation counts how many of a reference's facts a free answer recalls. Neither needs a judge.
-The word lists are English; in other languages the numbers and most names are still found.
+What is known of a language's words is a `Lexicon`; without one it is English. A script without blanks
+between words is read in pairs of characters, in any language.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
+# Thai, Lao, Burmese, Khmer, kana and Chinese characters.
+_UNSPACED = (
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e80-\u0ecf\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u1780-\u17d3"
+    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003fffd"
+)
+# A vowel sign of Hindi or Tamil is no letter to Python, and no end of a word to a reader.
+_MARKS = (
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8"
+    "\u0900-\u0963\u0971-\u09e3\u09f0-\u0a65\u0a70-\u0ae5\u0b00-\u0b65\u0b70-\u0be5\u0c00-\u0c65\u0c70-\u0ce5"
+    "\u0cf0-\u0d65\u0d70-\u0de5\u0df0-\u0dff\u135d-\u135f\u1dc0-\u1dff"
+)
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
+_BEYOND_LATIN = re.compile("[\u0300-\u1fff\u2e80-\U0010ffff]")
+_VOWEL_MARKS = re.compile("[\u0591-\u05c7\u0640\u064b-\u065f\u0670]")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n]|[\"“(*•-])\s*$")
 
 _UNITS = (
@@ -22,6 +39,8 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _NUMBER_WORDS = {word: value for value, word in enumerate(_UNITS)} | {
     word: 20 + 10 * place for place, word in enumerate(_TENS)
 }
+_STEM_LETTERS = 5
+"""Of a word in another language than English: what its endings leave alone, as a rule."""
 
 STOP_WORDS = frozenset(
     (
@@ -36,19 +55,59 @@ STOP_WORDS = frozenset(
 )
 
 
-def tokens(text: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """What is known of the words of a language; the default is English."""
+
+    stop_words: frozenset[str] = STOP_WORDS
+    """Words that carry no meaning, case folded."""
+    names: bool = True
+    """Whether a capital tells a name, and a name keeps its form: not so in German, nor in Polish."""
+    number_words: tuple[str, ...] = ()
+    """From nought up; empty where a word is something else, too. English has its own, up to 99."""
+    english: bool = True
+
+
+ENGLISH = Lexicon()
+
+
+def tokens(text: str, lexicon: Lexicon = ENGLISH) -> list[str]:
     """Words and numbers of `text` in a form that compares: folded case, digits for number words.
 
     `"Forty-two boats, 1,200 nets"` gives `["42", "boat", "1200", "net"]`.
     """
-    return [token for token, _ in _read(text)]
+    return [token for token, _ in read(text, lexicon)]
 
 
-def _read(text: str) -> Iterator[tuple[str, str]]:
-    """Each token, and the word as it stands in the text; "forty-two" is one token of one word."""
-    text = unicodedata.normalize("NFKC", text)
+def spelled(text: str) -> Iterator[str]:
+    """The words of `text` as they are spelled, case folded, without its numbers."""
+    for match in _found(_VOWEL_MARKS.sub("", unicodedata.normalize("NFKC", text))):
+        if not match.group()[0].isdigit():
+            yield match.group().casefold().replace("’", "'")
+
+
+# A passage is read for each number and name of each answer that it is held against.
+@functools.lru_cache(maxsize=32)
+def read(text: str, lexicon: Lexicon) -> tuple[tuple[str, str], ...]:
+    """Each token, and the word as it is spelled; "forty-two" is one token of one word."""
+    text = _VOWEL_MARKS.sub("", unicodedata.normalize("NFKC", text))
+    return tuple(_english(text) if lexicon.english else _other(text, lexicon))
+
+
+def _found(text: str) -> Iterator[re.Match[str]]:
+    return (_beyond_latin() if _BEYOND_LATIN.search(text) else _TOKEN).finditer(text)
+
+
+@functools.cache
+def _beyond_latin() -> re.Pattern[str]:
+    """`_TOKEN` for all scripts; made where it is needed, for that takes ten milliseconds."""
+    word = rf"[^\W\d_{_UNSPACED}](?:[^\W\d_{_UNSPACED}]|[{_MARKS}])*"
+    return re.compile(rf"\d+(?:[.,]\d+)*|(?P<unspaced>[{_UNSPACED}]+)|{word}(?:['’]{word})*")
+
+
+def _english(text: str) -> Iterator[tuple[str, str]]:
     tens: re.Match[str] | None = None
-    for match in _TOKEN.finditer(text):
+    for match in _found(text):
         value = _NUMBER_WORDS.get(_fold(match.group()))
         if tens is not None:
             ten = _NUMBER_WORDS[_fold(tens.group())]
@@ -60,7 +119,7 @@ def _read(text: str) -> Iterator[tuple[str, str]]:
             yield str(ten), tens.group()
             tens = None
         if value is None:
-            yield _stem(_fold(match.group())), match.group()
+            yield from _parts(match, _stem(_fold(match.group())), match.group())
         elif value >= 20:
             tens = match
         else:
@@ -69,12 +128,56 @@ def _read(text: str) -> Iterator[tuple[str, str]]:
         yield str(_NUMBER_WORDS[_fold(tens.group())]), tens.group()
 
 
+def _other(text: str, lexicon: Lexicon) -> Iterator[tuple[str, str]]:
+    values = _values(lexicon.number_words)
+    for match in _found(text):
+        # Articles that are written with their noun: "l'île", "dell'isola", "الكتاب".
+        word = _ELIDED.sub("", match.group().replace("’", "'"))
+        folded = word.casefold()
+        if word[0].isdigit():
+            yield _number(word), word
+        elif folded in values:
+            yield values[folded], word
+        else:
+            korean = "\uac00" <= folded[0] <= "\ud7a3"
+            stem = _PARTICLE.sub("", folded)[:2] if korean else folded[:_STEM_LETTERS]
+            yield from _parts(match, stem, word)
+
+
+@functools.cache
+def _values(number_words: tuple[str, ...]) -> Mapping[str, str]:
+    return {word: str(value) for value, word in enumerate(number_words) if word}
+
+
+def _parts(match: re.Match[str], stem: str, word: str) -> Iterator[tuple[str, str]]:
+    """The word under its stem; of a script without blanks, its pairs of characters."""
+    if match.lastgroup == "unspaced":
+        yield from ((word[at : at + 2], word[at : at + 2]) for at in range(max(1, len(word) - 1)))
+    else:
+        yield stem, word
+
+
+_ELIDED = re.compile(r"^(?:[^\W\d_]{1,5}'(?=\w\w)|ال(?=\w\w\w))")
+_PARTICLE = re.compile("(?<=.)(?:에서|으로|[은는이가을를의에로와과도])$")
 _JOINT = re.compile(r"\s*[-\u2010-\u2012]?\s*")
+_THOUSANDS = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 
 
 def _fold(word: str) -> str:
-    word = word.casefold().replace("’", "'").removesuffix("'s")
-    return word.replace(",", "") if word[0].isdigit() else word
+    if word[0].isdigit():
+        return _digits(word).replace(",", "")
+    return word.casefold().replace("’", "'").removesuffix("'s")
+
+
+def _number(word: str) -> str:
+    """A number in one spelling, whichever mark is for decimals: "1.200" is 1200, "4,5" is 4.5."""
+    word = _digits(word)
+    return re.sub("[.,]", "", word) if _THOUSANDS.fullmatch(word) else word.replace(",", ".")
+
+
+def _digits(word: str) -> str:
+    """The digits of any script as those of ASCII."""
+    return word if word.isascii() else "".join(str(unicodedata.digit(mark, mark)) for mark in word)
 
 
 def _stem(word: str) -> str:
@@ -86,21 +189,26 @@ def _stem(word: str) -> str:
     return word.removesuffix("e") if len(word) > 3 else word
 
 
-def numbers(text: str) -> tuple[str, ...]:
+def numbers(text: str, lexicon: Lexicon = ENGLISH) -> tuple[str, ...]:
     """The numbers of `text`, number words included, each once, in order."""
-    return tuple(dict.fromkeys(word for word in tokens(text) if word[0].isdigit()))
+    return tuple(dict.fromkeys(word for word, _ in read(text, lexicon) if word[0].isdigit()))
 
 
-def names(text: str) -> tuple[str, ...]:
+def names(text: str, lexicon: Lexicon = ENGLISH) -> tuple[str, ...]:
     """Capitalised words of `text` that no sentence start explains, each once, in order.
 
-    A capitalised word that opens a sentence counts only where a capitalised word follows it.
+    A capitalised word that opens a sentence counts only where a capitalised word follows it. Empty for a
+    language whose names cannot be told by capitals.
     """
-    matches = [match for match in _TOKEN.finditer(text) if not match.group()[0].isdigit()]
+    if not lexicon.names:
+        return ()
+    text = unicodedata.normalize("NFKC", text)
+    matches = [match for match in _found(text) if not match.group()[0].isdigit()]
     found: dict[str, None] = {}
     for place, match in enumerate(matches):
         word = match.group()
-        if not word[0].isupper() or word.casefold() in STOP_WORDS:
+        bare = word if lexicon.english else _ELIDED.sub("", word.replace("’", "'"))
+        if not word[0].isupper() or bare.casefold() in lexicon.stop_words:
             continue
         if _SENTENCE_START.search(text[max(0, match.start() - 3) : match.start()]):
             follower = matches[place + 1] if place + 1 < len(matches) else None
@@ -111,30 +219,38 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def key_facts(text: str) -> tuple[str, ...]:
+def key_facts(text: str, lexicon: Lexicon = ENGLISH) -> tuple[str, ...]:
     """The numbers and names of `text`: what an answer must get right."""
-    return names(text) + numbers(text)
+    return names(text, lexicon) + numbers(text, lexicon)
 
 
-def holds(text: str, fact: str) -> bool:
+def holds(text: str, fact: str, lexicon: Lexicon = ENGLISH) -> bool:
     """Whether `fact` occurs in `text` as whole words, whatever the case, plural or way to write a number."""
-    wanted, there = tokens(fact), tokens(text)
-    if not wanted:
+    wanted = tokens(fact, lexicon)
+    if not wanted or not _there(text, lexicon).issuperset(wanted):
         return False
+    there = tokens(text, lexicon) if len(wanted) > 1 else wanted
     return any(there[at : at + len(wanted)] == wanted for at in range(len(there) - len(wanted) + 1))
 
 
-def content_words(text: str) -> frozenset[str]:
+@functools.lru_cache(maxsize=32)
+def _there(text: str, lexicon: Lexicon) -> frozenset[str]:
+    return frozenset(token for token, _ in read(text, lexicon))
+
+
+@functools.lru_cache(maxsize=64)
+def content_words(text: str, lexicon: Lexicon = ENGLISH) -> frozenset[str]:
     """The stems of the words of `text` that carry meaning; numbers included."""
-    return frozenset(token for token, word in _read(text) if word.casefold() not in STOP_WORDS)
+    stop = lexicon.stop_words
+    return frozenset(token for token, word in read(text, lexicon) if word.casefold() not in stop)
 
 
-def coverage(answer: str, passage: str) -> float:
+def coverage(answer: str, passage: str, lexicon: Lexicon = ENGLISH) -> float:
     """Share of the content words of `answer` that occur in `passage`, 0 to 1; 1 where it has none."""
-    wanted = content_words(answer)
-    return len(wanted & content_words(passage)) / len(wanted) if wanted else 1.0
+    wanted = content_words(answer, lexicon)
+    return len(wanted & content_words(passage, lexicon)) / len(wanted) if wanted else 1.0
 
 
-def invented(answer: str, passage: str) -> tuple[str, ...]:
+def invented(answer: str, passage: str, lexicon: Lexicon = ENGLISH) -> tuple[str, ...]:
     """The key facts of `answer` that `passage` does not hold."""
-    return tuple(fact for fact in key_facts(answer) if not holds(passage, fact))
+    return tuple(fact for fact in key_facts(answer, lexicon) if not holds(passage, fact, lexicon))

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from feldspar import teacher as teachers
 from feldspar.errors import StudentError, TeacherError
-from feldspar.recipe import Recipe
+from feldspar.recipe import JudgeSettings, Recipe, TeacherSettings
 from feldspar.teacher import CountTokens, HttpTeacher, Journal, Journaled, Patience
 
 SLOTS = 1
@@ -86,6 +86,50 @@ def plan_teacher(recipe: Recipe) -> TeacherPlan:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class JudgePlan:
+    """A judge that a recipe means; nothing is started yet."""
+
+    settings: JudgeSettings
+    model: str
+    weights: Path | None
+    """The GGUF that Feldspar serves itself; None: the endpoints serve `model`."""
+    identity: str
+    """What its verdicts depend on: the weights' digest, the recipe's revision."""
+    is_teacher: bool = False
+    """It is the teacher's own model: the teacher is asked, and nothing is started."""
+
+
+def plan_judges(recipe: Recipe, teacher: TeacherPlan) -> tuple[JudgePlan, ...]:
+    """Find the judges' weights.
+
+    Raises:
+        TeacherError: the model package or a file is missing, or damaged.
+    """
+    plans = []
+    for place, settings in enumerate(recipe.judges):
+        weights = None if settings.endpoints else _weights(settings.model, f"judges.{place}.model")
+        digest = teachers.digest(weights) if weights is not None else ""
+        model = settings.model if weights is None else teachers.EMBEDDED_MODEL
+        identity = " ".join(part for part in (digest, settings.revision) if part)
+        same = (model, identity, settings.endpoints) == (
+            teacher.model,
+            teacher.identity,
+            recipe.teacher.endpoints,
+        )
+        plans.append(JudgePlan(settings, model, weights, identity, same))
+    return tuple(plans)
+
+
+def judge_inputs(judges: Sequence[JudgePlan]) -> dict[str, str]:
+    """What of the judges the samples depend on, by name: no address, no speed."""
+    found = {}
+    for place, plan in enumerate(judges, 1):
+        name = Path(plan.model).name if plan.model.startswith("/") else plan.model
+        found[f"judge {place}"] = f"{name}@{plan.identity}" if plan.identity else name
+    return found
+
+
 def _passage_tokens(recipe: Recipe, weights: Path | None) -> int:
     asked = recipe.generate.passage_tokens
     if asked != "auto":
@@ -97,36 +141,135 @@ def _passage_tokens(recipe: Recipe, weights: Path | None) -> int:
     return min(_LONGEST_PASSAGE, max(_SHORTEST_PASSAGE, (context - _PROMPT_ROOM) // 2))
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Models that have been started, each with the run's journal in front."""
+
+    teacher: Journaled
+    judges: tuple[Journaled | teachers.Deferred, ...] = ()
+    """Who is asked for verdicts; empty: the teacher."""
+    slots: Callable[[], int] = lambda: 1
+    """How many requests the teacher works on at once, just now."""
+
+
+@asynccontextmanager
+async def open_teachers(
+    recipe: Recipe, plan: TeacherPlan, judges: Sequence[JudgePlan], journal: Path
+) -> AsyncIterator[Opened]:
+    """The teacher and the judges over one journal, started, and closed afterwards."""
+    async with AsyncExitStack() as stack:
+        book = stack.enter_context(Journal(journal))
+        budget = _budget(recipe, plan, judges, journal)
+        context = plan.passage_tokens + _PROMPT_ROOM
+        started = _started(book, recipe.teacher, plan, context, budget)
+        teacher, slots = await stack.enter_async_context(started)
+        opened = []
+        for judge in judges:
+            if judge.is_teacher:
+                opened.append(teacher)
+                continue
+            started = _started(book, judge.settings, judge, context, budget)
+            one, _ = await stack.enter_async_context(started)
+            opened.append(one)
+        yield Opened(teacher, tuple(opened), slots)
+
+
 @asynccontextmanager
 async def open_teacher(recipe: Recipe, plan: TeacherPlan, journal: Path) -> AsyncIterator[Journaled]:
-    """The teacher with its journal, started, and closed afterwards."""
-    with Journal(journal) as book:
-        server, teacher = None, None
-        endpoints = recipe.teacher.endpoints
-        try:
-            if plan.weights is not None:
-                context = plan.passage_tokens + _PROMPT_ROOM
-                # Loading takes seconds of native code; the event loop must go on meanwhile.
-                server = await asyncio.to_thread(teachers.serve, plan.weights, SLOTS, context)
-                endpoints = (server.url,)
-            http = HttpTeacher(
-                plan.model,
-                endpoints,
-                # A server of our own gets no key: it asks for none.
-                api_key="" if server else os.environ.get(recipe.teacher.api_key_env, ""),
-                max_in_flight=plan.in_flight,
-                identity=plan.identity,
-                key_env=recipe.teacher.api_key_env,
-                patience=Patience(total=_OWN_PATIENCE) if server else None,
-            )
-            teacher = Journaled(http, book)
-            await http.probe()
-            yield teacher
-        finally:
-            if teacher is not None:
-                await teacher.close()
-            if server is not None:
-                server.close()
+    """The teacher with its journal, started, and closed afterwards; no judge is."""
+    async with open_teachers(recipe, plan, (), journal) as opened:
+        yield opened.teacher
+
+
+@asynccontextmanager
+async def open_stored(
+    recipe: Recipe, plan: TeacherPlan, judges: Sequence[JudgePlan], journal: Path
+) -> AsyncIterator[Opened]:
+    """The same over what is stored: the teacher writes nothing new, and raises `NotStored`.
+
+    Those who judge may be asked; they are started once they are.
+    """
+    async with AsyncExitStack() as stack:
+        book = stack.enter_context(Journal(journal))
+        budget = _budget(recipe, plan, judges, journal)
+        context = plan.passage_tokens + _PROMPT_ROOM
+
+        def deferred(
+            settings: TeacherSettings | JudgeSettings, of: TeacherPlan | JudgePlan
+        ) -> teachers.Deferred:
+            async def start() -> Journaled:
+                started = _started(book, settings, of, context, budget)
+                return (await stack.enter_async_context(started))[0]
+
+            return teachers.Deferred(_identity(of), book, start)
+
+        teacher = deferred(recipe.teacher, plan)
+        asked = [teacher if judge.is_teacher else deferred(judge.settings, judge) for judge in judges]
+        stored = Journaled(teacher, book, stored_only=True)
+        yield Opened(stored, tuple(asked) or (teacher,), lambda: _REMOTE_IN_FLIGHT)
+
+
+def _budget(
+    recipe: Recipe, plan: TeacherPlan, judges: Sequence[JudgePlan], journal: Path
+) -> teachers.Budget | None:
+    """What the recipe lets the run spend; None: as much as it takes."""
+    settings = recipe.generate.budget
+    if settings.tokens is None and settings.cost is None:
+        return None
+    own = {
+        _identity(judge): teachers.Price(judge.settings.price.prompt, judge.settings.price.completion)
+        for judge in judges
+        if judge.settings.price is not None and not judge.is_teacher
+    }
+    price = teachers.Price(recipe.teacher.price.prompt, recipe.teacher.price.completion)
+    return teachers.Budget(journal, settings.tokens, settings.cost, price, own)
+
+
+def _identity(plan: TeacherPlan | JudgePlan) -> str:
+    """What an `HttpTeacher` of this plan is known by."""
+    return f"{plan.model}@{plan.identity}" if plan.identity else plan.model
+
+
+@asynccontextmanager
+async def _started(
+    book: Journal,
+    settings: TeacherSettings | JudgeSettings,
+    plan: TeacherPlan | JudgePlan,
+    context: int,
+    budget: teachers.Budget | None,
+) -> AsyncIterator[tuple[Journaled, Callable[[], int]]]:
+    """A model of the recipe, behind the journal, and how many requests it works on at once.
+
+    `context` is in tokens, where we serve it ourselves.
+    """
+    server, teacher = None, None
+    endpoints = settings.endpoints
+    limit = None if settings.max_in_flight == "auto" else settings.max_in_flight
+    if limit is None and plan.weights is not None:
+        limit = _WAITING
+    try:
+        if plan.weights is not None:
+            # Loading takes seconds of native code; the event loop must go on meanwhile.
+            server = await asyncio.to_thread(teachers.serve, plan.weights, SLOTS, context)
+            endpoints = (server.url,)
+        http = HttpTeacher(
+            plan.model,
+            endpoints,
+            # A server of our own gets no key: it asks for none.
+            api_key="" if server else os.environ.get(settings.api_key_env, ""),
+            max_in_flight=limit,
+            identity=plan.identity,
+            key_env=settings.api_key_env,
+            patience=Patience(total=_OWN_PATIENCE) if server else None,
+        )
+        teacher = Journaled(http, book, budget=budget)
+        await http.probe()
+        yield teacher, lambda: SLOTS if server else http.limit
+    finally:
+        if teacher is not None:
+            await teacher.close()
+        if server is not None:
+            server.close()
 
 
 def student_source(recipe: Recipe) -> str:

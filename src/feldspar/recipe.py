@@ -12,6 +12,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -21,24 +22,36 @@ from pydantic import BaseModel, Field, ValidationError
 
 from feldspar import recipe_words, recipe_yaml
 from feldspar.errors import RecipeError
-from feldspar.recipe_data import DatasetSettings, LicenceSettings
+from feldspar.recipe_data import (
+    BudgetSettings,
+    DatasetSettings,
+    JudgeSettings,
+    LicenceSettings,
+    PriceSettings,
+    judge_problems,
+)
 from feldspar.recipe_fields import (
     CONFIG,
     AutoOrCount,
     Counts,
     Endpoint,
     Label,
+    Languages,
     ModelName,
     PackName,
     PerPassage,
+    Prompts,
     RecipePath,
     SamplesPerLeaf,
+    Styles,
     TakeText,
     TemplateName,
+    Turns,
     VariableName,
+    fitting,
 )
 from feldspar.recipe_parts import STAGES, difference, part, part_digest
-from feldspar.types import Phase
+from feldspar.types import Leaf, Phase
 
 __all__ = [
     "DEFAULT_HOLDOUT",
@@ -47,6 +60,7 @@ __all__ = [
     "STAGES",
     "DatasetSettings",
     "GenerateSettings",
+    "JudgeSettings",
     "LicenceSettings",
     "PerPassage",
     "PhaseSettings",
@@ -55,6 +69,7 @@ __all__ = [
     "dump",
     "holdout_for",
     "load",
+    "manner_for",
     "part",
     "part_digest",
     "plain",
@@ -86,6 +101,7 @@ class TeacherSettings(BaseModel):
     context: AutoOrCount = "auto"
     """Tokens of a prompt and its reply; auto: what the GGUF says, 4096 where endpoints serve."""
     pack: PackName = "auto"
+    price: PriceSettings = PriceSettings()
 
 
 class GenerateSettings(BaseModel):
@@ -96,9 +112,24 @@ class GenerateSettings(BaseModel):
     max_draws_per_sample: int = Field(4, ge=1, le=1000)
     holdout: Counts = DEFAULT_HOLDOUT
     """Seed questions of a leaf that are kept from the prompts: a number, or numbers by path."""
+    turns: Turns = 1
+    """Questions and answers of a sample of a skill: a number, or numbers by path."""
+    style: Styles = Field(default_factory=dict)
+    """Who answers a skill's instructions, by path: `precise` or `creative`; otherwise the leaf says it."""
+    language: Languages = Field(default_factory=dict)
+    """What a leaf's samples are in, by path; otherwise what its seeds are in."""
+    sampling: Literal["taxonomy", "pool"] = "taxonomy"
+    """Seeds of a skill's prompts: its leaf's, or of all leaves at random (Self-Instruct), to compare with."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
     passage_tokens: AutoOrCount = "auto"
     """A document's passages, in the teacher's tokens; auto: what its context has room for."""
+    avoid: tuple[RecipePath, ...] = ()
+    """Benchmark files (JSON lines, JSON or YAML): no sample asks what is in them."""
+    prompts: Prompts = Field(default_factory=dict)
+    """Single keys put over the prompt pack's."""
+    judges_agree: Literal["all", "majority", "mean"] = "all"
+    """Which of several judges decide."""
+    budget: BudgetSettings = BudgetSettings()
 
 
 class StudentSettings(BaseModel):
@@ -170,6 +201,8 @@ class Recipe(BaseModel):
     taxonomy: RecipePath = Path("taxonomy")
     licences: LicenceSettings = LicenceSettings()
     teacher: TeacherSettings = TeacherSettings()
+    judges: tuple[JudgeSettings, ...] = Field((), max_length=9)
+    """Who judges in the teacher's place; empty: the teacher."""
     generate: GenerateSettings = GenerateSettings()
     foundational: tuple[DatasetSettings, ...] = ()
     student: StudentSettings = StudentSettings()
@@ -266,6 +299,11 @@ def _contradictions(recipe: Recipe) -> list[tuple[recipe_yaml.Place, str]]:
         # Ids are made of the files' names.
         twice = [name for name, count in Counter(names).items() if count > 1]
         found += [(group, f"two {kind} are called `{name}`: rename one of them") for name in twice]
+    price = recipe.teacher.price
+    if recipe.generate.budget.cost is not None and not price.prompt and not price.completion:
+        text = "`generate.budget.cost` needs `teacher.price: {prompt: …, completion: …}`, a million tokens'"
+        found.append((("generate", "budget", "cost"), text))
+    found += [(("judges", index), text) for index, text in judge_problems(recipe.judges)]
     earlier: list[str] = []
     for index, phase in enumerate(recipe.phases):
         place = ("phases", index)
@@ -288,6 +326,20 @@ def holdout_for(settings: GenerateSettings, leaf: str) -> int:
         return settings.holdout
     fits = (value for pattern, value in settings.holdout.items() if fnmatch.fnmatchcase(leaf, pattern))
     return next(fits, DEFAULT_HOLDOUT)
+
+
+def manner_for(settings: GenerateSettings, leaf: Leaf) -> Leaf:
+    """A leaf with the style, the language and the turns that a recipe gives it.
+
+    The first pattern that fits its path counts; what none fits stays as the leaf has it. Knowledge has
+    one turn: it is about a passage.
+    """
+    return replace(
+        leaf,
+        style=fitting(settings.style, leaf.path, leaf.style),
+        language=fitting(settings.language, leaf.path, leaf.language),
+        turns=fitting(settings.turns, leaf.path, 1) if leaf.branch != "knowledge" else 1,
+    )
 
 
 def quotas_for(settings: GenerateSettings, leaf: str, passages: int) -> tuple[int, int]:
@@ -326,6 +378,11 @@ def plain(recipe: Recipe, base: Path | None = None) -> dict[str, Any]:
         if start is not None and value.startswith("/") and not data[group][key].startswith("."):
             # `models/x` could be read as a repository's name: `./models/x` cannot.
             data[group][key] = "./" + data[group][key]
+    for judge in data["judges"] if start is not None else ():
+        if judge["model"].endswith(".gguf") and not judge["model"].startswith("."):
+            judge["model"] = "./" + judge["model"]
+    # A prompt that begins with a slash is a text, and no path.
+    data["generate"]["prompts"] = recipe.generate.model_dump()["prompts"]
     for entry, written in zip(recipe.foundational, data["foundational"], strict=True):
         if start is not None and isinstance(entry.path, Path) and not written["path"].startswith("."):
             written["path"] = "./" + written["path"]

@@ -1,16 +1,25 @@
-"""What a recipe says of data that others wrote: foundational datasets, and licences (§3.1)."""
+"""What a recipe's lists hold: foundational datasets, licences (§3.1), judges (§3.2.1)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, PlainValidator, model_validator
 from pydantic import ValidationInfo as Info
 
-from feldspar.recipe_fields import CONFIG, absolute, label
+from feldspar.recipe_fields import (
+    CONFIG,
+    AutoOrCount,
+    Endpoint,
+    Label,
+    ModelName,
+    VariableName,
+    absolute,
+    label,
+)
 from feldspar.spdx import known, nearest, spdx
 from feldspar.types import Branch
 
@@ -154,3 +163,45 @@ class LicenceSettings(BaseModel):
     """SPDX identifiers."""
     of: dict[str, LicenceText] = Field(default_factory=dict)
     """By patterns of leaf paths, the licence of documents whose leaf does not say it readably."""
+
+
+class PriceSettings(BaseModel):
+    """What a million tokens cost, in any one currency; no sample depends on it."""
+
+    model_config = CONFIG
+    prompt: float = Field(0.0, ge=0, allow_inf_nan=False)
+    completion: float = Field(0.0, ge=0, allow_inf_nan=False)
+
+
+class BudgetSettings(BaseModel):
+    """What a run's requests may take in all; reached, it is a pause."""
+
+    model_config = CONFIG
+    tokens: int | None = Field(None, ge=1)
+    """Of prompts and replies."""
+    cost: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """In the prices' currency."""
+
+
+class JudgeSettings(BaseModel):
+    """A model that judges in the teacher's place."""
+
+    model_config = CONFIG
+    model: ModelName
+    """`embedded`, a GGUF's path, or the name that the endpoints serve."""
+    endpoints: tuple[Endpoint, ...] = ()
+    api_key_env: VariableName = "FELDSPAR_API_KEY"
+    revision: Label = ""
+    """Changed by a person where the same name serves other weights."""
+    max_in_flight: AutoOrCount = "auto"
+    price: PriceSettings | None = None
+    """Without one, the teacher's."""
+
+
+def judge_problems(judges: Sequence[JudgeSettings]) -> Iterator[tuple[int, str]]:
+    """What is wrong with judges that are each in order, by their place."""
+    for index, judge in enumerate(judges):
+        if not judge.endpoints and judge.model != "embedded" and not judge.model.endswith(".gguf"):
+            yield index, f"judge `{judge.model}` has no endpoints: give those that serve it, or a .gguf file"
+        if (judge.model, judge.revision) in [(other.model, other.revision) for other in judges[:index]]:
+            yield index, f"`{judge.model}` judges twice: its second verdict would be its first"

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 from pydantic import ValidationInfo as Info
 
-from feldspar.types import Branch, Length, Take
+from feldspar.types import Branch, Length, Style, Take
+
+T = TypeVar("T")
 
 CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
 """What all settings have in common: unknown keys and wrong types are errors, nothing is coerced."""
@@ -173,6 +176,64 @@ def _count(value: object) -> int:
     return value
 
 
+def _by_leaf(value: object, one: Callable[[object], T]) -> T | dict[str, T]:
+    """One value for all leaves, or a map of leaf patterns to such values."""
+    if isinstance(value, Mapping):
+        return {str(pattern): one(item) for pattern, item in value.items()}
+    return one(value)
+
+
+def fitting(given: T | dict[str, T], path: str, otherwise: T) -> T:
+    """The value for a leaf: the first pattern that fits its path counts (`*` matches `/` too)."""
+    if not isinstance(given, dict):
+        return given
+    return next((value for pattern, value in given.items() if fnmatchcase(path, pattern)), otherwise)
+
+
+def _turns(value: object) -> int:
+    if type(value) is not int or not 1 <= value <= 8:
+        raise ValueError("should be a whole number from 1 to 8, or a map of leaf patterns to such numbers")
+    return value
+
+
+def _style(value: object) -> Style:
+    for style in ("precise", "creative"):
+        if value == style:
+            return style
+    raise ValueError("should be precise or creative, or a map of leaf patterns to these")
+
+
+def _language(value: object) -> str:
+    # It is put into prompts: a name, and nothing that goes on.
+    if not isinstance(value, str) or not re.fullmatch(r"[^\W\d_]{4,}(?:[ -][^\W\d_]+){0,3}", value):
+        raise ValueError("should be a language's English name, such as German, or a map of patterns to names")
+    return value
+
+
+def _prompts(value: object) -> dict[str, Any]:
+    """Groups of keys; a key may stand for the groups on its way: `freeform.steps.pair_judge.temperature`."""
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            "should be keys of a prompt pack, such as `freeform.steps.pair_judge.temperature: 0.2`"
+        )
+    made: dict[str, Any] = {}
+    for dotted, item in value.items():
+        *above, last = str(dotted).split(".")
+        group = made
+        for part in above:
+            group = group.setdefault(part, {})
+            if not isinstance(group, dict):
+                raise ValueError(f"gives `{dotted}` twice")
+        if last in group and not (isinstance(group[last], dict) and isinstance(item, Mapping)):
+            raise ValueError(f"gives `{dotted}` twice")
+        group[last] = {**group[last], **item} if last in group else _copied(item)
+    return made
+
+
+def _copied(value: Any) -> Any:
+    return {str(key): _copied(item) for key, item in value.items()} if isinstance(value, Mapping) else value
+
+
 def _samples_out(value: Amounts) -> Any:
     if isinstance(value, PerPassage):
         return value.model_dump()
@@ -190,6 +251,14 @@ SamplesPerLeaf = Annotated[Amounts, PlainValidator(_samples), PlainSerializer(_s
 
 Counts = Annotated[int | dict[str, int], PlainValidator(_counts)]
 """A whole number of 0 or more, or a map of leaf patterns to such numbers."""
+
+Turns = Annotated[int | dict[str, int], PlainValidator(lambda value: _by_leaf(value, _turns))]
+Styles = Annotated[Style | dict[str, Style], PlainValidator(lambda value: _by_leaf(value, _style))]
+Languages = Annotated[str | dict[str, str], PlainValidator(lambda value: _by_leaf(value, _language))]
+"""A value for all leaves, or a map of leaf patterns to values."""
+
+Prompts = Annotated[dict[str, Any], PlainValidator(_prompts)]
+"""Keys of a prompt pack with their values, as groups; what they may be, the pack says."""
 
 RecipePath = Annotated[Path, PlainValidator(absolute)]
 """Made absolute, from the recipe's folder."""

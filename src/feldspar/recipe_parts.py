@@ -29,6 +29,16 @@ _LATER: Mapping[str, Any] = {
     "branch": "foundational_skills",
 }
 """Keys of a dataset that runs of earlier versions do not know, at their default."""
+_LATER_GENERATE: Mapping[str, Any] = {
+    "sampling": "taxonomy",
+    "avoid": [],
+    "turns": 1,
+    "style": {},
+    "language": {},
+    "prompts": {},
+    "judges_agree": "all",
+}
+"""Keys of `generate` that runs of earlier versions do not know, at their default."""
 _TRAINING = ("name", "learning_rate", "warmup_steps", "batch_size", "epochs", "context_length")
 
 
@@ -38,8 +48,14 @@ def part(recipe: BaseModel, stage: str) -> dict[str, Any]:
     Raises:
         KeyError: There is no such stage.
     """
-    data = _nameless(recipe.model_dump())
+    values = recipe.model_dump()
+    data = _nameless(values)
     teacher, student, generate = data["teacher"], data["student"], data["generate"]
+    # What may be spent changes when a run ends, not what is in it.
+    del generate["budget"]
+    # Texts, which may begin with a slash as paths do.
+    generate["prompts"] = json.loads(json.dumps(values["generate"]["prompts"]))
+    judges = [_pick(judge, ("model", "revision")) for judge in data["judges"]]
     datasets = [_without(entry, _LATER) for entry in data["foundational"]]
     # What is held out of a dataset is graded on, as held-out seeds are; its cap changes nothing there.
     held = [_pick(entry, _HELD) for entry in data["foundational"] if entry["holdout"]]
@@ -51,7 +67,8 @@ def part(recipe: BaseModel, stage: str) -> dict[str, Any]:
         },
         "2-samples": {
             "teacher": _pick(teacher, ("model", "revision", "context", "pack")),
-            "generate": generate,
+            "generate": _without(generate, _LATER_GENERATE),
+            **({"judges": judges} if judges else {}),
         },
         "3-phases": {
             "foundational": datasets,

@@ -24,8 +24,19 @@ _STOP = re.compile(r"(?<![.!?…؟۔।])[.!?…؟۔।]++[\"'”’»)\]*_]*+(?
 _BEFORE = re.compile(r"[^\s(\[\"'“‘*_]+$")
 _OPENING = "\"'“‘«([*_`"
 
-# Scripts without spaces between words count by character; all others by word.
-_WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿]|[^\W぀-ヿ㐀-䶿一-鿿]+")
+# Scripts without spaces between words count by character, all others by word: Thai, Lao, Tibetan, Burmese,
+# Khmer, Chinese and Japanese.
+_SPACELESS = (
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0edc-\u0edf\u0f40-\u0fbc\u1000-\u103f\u1050-\u108f\u1780-\u17d3"
+    "\u3005-\u3007\u3041-\u309f\u30a1-\u30fa\u30fc-\u312f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\uff66-\uff9f\U00020000-\U0003ffff"
+)
+# To `re` a combining mark is no part of a word, and the vowels of Hindi are such marks.
+_MARKS = (
+    "\u0300-\u036f\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc"
+    "\u0900-\u0963\u0966-\u096f\u0971-\u0df3"
+)
+_WORD = re.compile(rf"[^\W{_SPACELESS}]+(?:[{_MARKS}]+[^\W{_SPACELESS}]*)*|[{_SPACELESS}]")
 
 # Words that a full stop follows and a sentence hardly ever ends with.
 _NEVER_LAST = frozenset(

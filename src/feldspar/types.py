@@ -93,6 +93,10 @@ class Leaf:
     """The git repository that its documents are in, where they do not lie beside it."""
     domain: str = ""
     style: Style = "precise"
+    language: str = ""
+    """What its samples are in, by its English name, where a recipe says so; empty: what its seeds are in."""
+    turns: int = 1
+    """Questions and answers of one sample, of a skill."""
     licence: str = ""
     """An SPDX expression, or what was written where that cannot be told; of several works, of all."""
     works: tuple[Work, ...] = ()
@@ -117,6 +121,14 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a text, in characters: `text[start:end]`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """One numbered draw of a leaf on its way to being a sample.
 
@@ -131,7 +143,11 @@ class Draft:
     instruction: str = ""
     context: str = ""
     response: str = ""
+    turns: tuple[Message, ...] = ()
+    """What was said after the first response: the user and the assistant in turn."""
     passage: Passage | None = None
+    support: tuple[Span, ...] = ()
+    """For knowledge: what of the document's text the response stands on, in order."""
     seeds: tuple[int, ...] = ()
     """Which of the leaf's shown seeds stood in the prompt, as indexes."""
     verdicts: tuple[Verdict, ...] = ()

@@ -32,7 +32,7 @@ def test_the_built_in_packs_are_sound(name: str) -> None:
         step for section in pack.sections.values() for step, prompt in section.steps.items() if prompt.judges
     ]
     # The paper's judges for a teacher that can; for one that cannot, none.
-    assert len(judged) == (5 if name == "default" else 0)
+    assert len(judged) == (7 if name == "default" else 0)
     assert pack.sections["knowledge"].checks.grounding is not None
 
 
@@ -70,6 +70,12 @@ def test_a_pack_of_one_s_own(tmp_path: Path) -> None:
             ["min_words is above"],
         ),
         ("    steps:", "    checks: {near_duplicate: {threshold: 0}}\n    steps:", ["threshold"]),
+        ("parse: line", "in_language: 'In {tongue}.'", ["in_language", "{tongue} has no value there"]),
+        (
+            "    steps:",
+            "    steps:\n      followup: {user: x}\n      pair_judge: {user: x, parse: {score: {}}}",
+            ["freeform.steps lacks `conversation_judge`"],
+        ),
     ],
 )
 def test_what_a_pack_may_not_say_is_named(old: str, new: str, words: list[str]) -> None:

@@ -12,6 +12,7 @@ from tests.generate.plans import TEXT, Drawn, collected, dice, knowledge, perfec
 from feldspar.errors import NotStored
 from feldspar.generate import LeafPlan, generate, load_pack
 from feldspar.generate.quota import Quota, Rota, Survival
+from feldspar.generate.units import unit_for, units_of
 from feldspar.teacher import Reply, Request, ScriptedTeacher
 from feldspar.types import Passage
 
@@ -30,6 +31,24 @@ def test_neighbours_serve_one_quota_and_all_come_around(quotas: int, block: int)
     rota = Rota(quotas, block)
     served = [rota.quota(draw) for draw in range(1, quotas * block + 1)]
     assert served == [quota for quota in range(quotas) for _ in range(block)]
+
+
+@pytest.mark.parametrize("quotas", [1, 3])
+def test_every_passage_and_every_sentence_gets_its_turn(quotas: int) -> None:
+    section = load_pack("small").sections["knowledge"]
+    texts = (
+        "Ferries sail north. Nets dry in May.",
+        "Bells ring at noon.",
+        "Peat burns slowly. Salt is raked.",
+    )
+    passages = tuple(Passage("a", (), text, 0, len(text)) for text in texts)
+    units = units_of(passages, section)
+    asked = [unit_for(draw, units, Rota(quotas)) for draw in range(1, 3 * 2 * 5 + 1)]
+    assert {unit.focus for unit in asked} == {unit.focus for mine in units for unit in mine}
+    if quotas == 1:
+        assert [unit.passage for unit in asked[:5]] == [passages[n] for n in (0, 0, 1, 2, 2)]
+    else:
+        assert [unit.passage for unit in asked] == [*passages] * 10
 
 
 def test_another_draw_is_wanted_as_long_as_too_few_acceptances_are_to_be_expected() -> None:

@@ -161,7 +161,9 @@ def test_every_seed_takes_its_turn() -> None:
 def test_passages_take_turns_and_the_answer_sees_its_own_alone() -> None:
     made = plan(knowledge(), 4, 4)
     drafts, requests = drafts_of(made, perfect)
-    assert [d.passage for d in drafts] == [*made.passages, *made.passages]
+    # Those about one passage are neighbours: their prompts begin alike.
+    first, second = made.passages
+    assert [d.passage for d in drafts] == [first, first, second, second]
     for draft, request in zip(drafts, (asked for asked in requests if not asked.schema), strict=True):
         assert draft.passage
         assert draft.passage.text.strip() in request.messages[-1].content
@@ -231,10 +233,9 @@ def test_units_leave_out_headings_and_lose_no_passage() -> None:
     section = SMALL.sections["knowledge"]
     text = "# Quarl\n\nQuarl is a deep lake. Yes. It freezes over in winter."
     units = units_of([Passage("a", (), text, 0, len(text)), Passage("a", (), "Cold.", 0, 5)], section)
-    assert [unit.focus for unit in units] == [
-        "Quarl is a deep lake.",
-        "Yes. It freezes over in winter.",
-        "Cold.",
+    assert [[unit.focus for unit in mine] for mine in units] == [
+        ["Quarl is a deep lake.", "Yes. It freezes over in winter."],
+        ["Cold."],
     ]
 
 

@@ -4,11 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feldspar.generate.checks import Flaw, grounded, known, likeness, loops, meets, twin, within, words
-from feldspar.generate.pack import Bounds, Grounding
-from feldspar.types import Verdict
-
-PASSAGE = "Quarl is 41 metres deep. Captain Imra Holt sails the Sandpiper from Dunn in April."
+from feldspar.generate.checks import known, likeness, loops, meets, twin, within, words
+from feldspar.generate.pack import Bounds
 
 
 def lcs(one: list[str], other: list[str]) -> int:
@@ -76,6 +73,20 @@ def test_held_out_questions_are_met_in_a_prompt_or_its_instruction(
 def test_scripts_without_spaces_are_counted_by_character() -> None:
     assert len(words("深い湖はどこですか")) == 9
     assert words("Zoë's 3 Boote") == ["zoë", "s", "3", "boote"]
+    assert words("湖は深い・ドコ？ 𠮷") == [*"湖は深いドコ𠮷"]
+    assert words("ทะเลสาบลึก 41 ม.") == [*"ทะเลสาบลึก", "41", "ม"]
+
+
+def test_vowels_and_accents_belong_to_their_words() -> None:
+    assert words("झील कितनी गहरी है।") == ["झील", "कितनी", "गहरी", "है"]
+    assert words("the cafe\u0301s") == ["the", "cafe\u0301s"]
+
+
+def test_a_threshold_that_is_met_exactly_is_met() -> None:
+    one = [f"w{n}" for n in range(39)]
+    other = one[:30] + [f"v{n}" for n in range(6)]
+    assert likeness(one, other, 0.8) == 0.8
+    assert likeness(one, other, 0.801) == 0
 
 
 @pytest.mark.parametrize(
@@ -93,6 +104,21 @@ def test_bounds(text: str, reason: str) -> None:
     bounds = Bounds(min_words=3, max_words=6, ends_with=("?",), forbid=("the passage",))
     flaw = within(text, "instruction", bounds)
     assert (flaw.reason if flaw else "") == reason
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "reason"),
+    [
+        ("English", "How deep is the lake, as the text above has it?", "does not stand alone"),
+        ("", "How deep is the lake according to this document?", "does not stand alone"),
+        ("German", "Wie tief ist der See laut dem Text?", "does not stand alone"),
+        ("German", "Wer schrieb den Text des Vertrags von Gent?", ""),
+    ],
+)
+def test_a_text_that_is_to_stand_alone_speaks_of_no_passage(language: str, text: str, reason: str) -> None:
+    flaw = within(text, "instruction", Bounds(stands_alone=True), language)
+    assert (flaw.reason if flaw else "") == reason
+    assert within(text, "instruction", Bounds(), language) is None
 
 
 @pytest.mark.parametrize(
@@ -129,47 +155,3 @@ def test_no_text_breaks_a_check(text: str) -> None:
     within(text, "response", Bounds())
     loops(text, "response")
     assert twin((text,), [known("itself", (text,))], 0.7)
-    assert isinstance(grounded(text, text, text, "", Grounding()), Verdict)
-
-
-@pytest.mark.parametrize(
-    ("question", "answer", "lacking"),
-    [
-        ("How deep is Quarl?", "Quarl is 42 metres deep.", "42"),
-        ("Who sails the ferry?", "The ferry is sailed by Captain Odo Holt.", "Odo"),
-        ("Who sails from Dunn to Harlow?", "Captain Imra Holt does.", "Harlow"),
-    ],
-)
-def test_invented_numbers_and_names_are_ungrounded(question: str, answer: str, lacking: str) -> None:
-    found = grounded(question, answer, PASSAGE, "The lake", Grounding())
-    assert isinstance(found, Flaw)
-    assert lacking in found.words
-
-
-def test_what_is_known_around_the_passage_is_no_invention() -> None:
-    answer = "In the land of Vesmar, the lake Quarl is forty-one metres deep."
-    assert isinstance(grounded("How deep is Quarl?", answer, PASSAGE, "", Grounding()), Flaw)
-    found = grounded("How deep is Quarl?", answer, PASSAGE, "Lakes of Vesmar", Grounding())
-    assert isinstance(found, Verdict)
-    assert found.score == pytest.approx(4 / 7, abs=0.01)
-
-
-def test_coverage_gates_where_the_pack_says_so_and_is_recorded_elsewhere() -> None:
-    question, answer = "How deep is Quarl?", "Quarl gleams wonderfully under golden evening sunshine."
-    assert isinstance(grounded(question, answer, PASSAGE, "", Grounding()), Verdict)
-    gate = Grounding(answer_coverage=0.8)
-    found = grounded(question, answer, PASSAGE, "", gate)
-    assert isinstance(found, Flaw)
-    assert found.score is not None
-    assert found.score < 0.8
-    asked = grounded(
-        "Which bakers sell cheese cakes?",
-        "Quarl is 41 metres deep.",
-        PASSAGE,
-        "",
-        Grounding(question_coverage=0.5),
-    )
-    assert isinstance(asked, Flaw)
-    echo = grounded("Is Quarl deep?", "Quarl is deep.", PASSAGE, "", Grounding(adds=1))
-    assert isinstance(echo, Flaw)
-    assert echo.reason == "echo"

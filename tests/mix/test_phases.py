@@ -150,6 +150,18 @@ def test_later_copies_are_dropped_and_named() -> None:
     )
 
 
+def test_the_later_of_twins_is_dropped_and_named() -> None:
+    twins = {"knowledge/a#3": "compositional_skills/c#1", "knowledge/a#4": "knowledge/gone#1"}
+    found = mix(pool(), [], TABLE_1, count, twins=twins)
+    there = {row.sample.id for data in found.phases for row in data.rows}
+    assert there == {one.id for one in pool()} - {"knowledge/a#3"}, "one whose twin is not there stays"
+    reason = "a near-duplicate of compositional_skills/c#1, which is of another leaf"
+    assert found.dropped == (("knowledge/a#3", reason),)
+    # The skill joins no phase here: both would be lost.
+    alone = mix(pool(), [], (Phase("kt", (Take("knowledge"),)),), count, twins=twins)
+    assert len(alone.phases[0].rows) == 10
+
+
 def test_a_phase_without_data_is_skipped_and_says_so() -> None:
     skills = [one for one in pool() if one.branch == "compositional_skills"]
     found = mix(skills, [], TABLE_1, count)

@@ -119,7 +119,7 @@ def test_retry_after_is_honoured() -> None:
 
 
 def test_a_fault_without_end_is_unavailable_and_says_how_to_go_on() -> None:
-    error = failing(lambda n, _: Fault("status", 503, "asleep"), Patience(total=0.2, first_pause=0.01))
+    error = failing(lambda n, _: Fault("status", 503, "asleep"), Patience(overload=0.2, first_pause=0.01))
     assert isinstance(error, TeacherUnavailable)
     assert "answers 503: asleep" in error.what
     assert "same command again" in error.mend
@@ -128,7 +128,7 @@ def test_a_fault_without_end_is_unavailable_and_says_how_to_go_on() -> None:
 def test_a_wait_longer_than_the_patience_is_not_begun() -> None:
     busy = Fault("status", 429, headers=(("Retry-After", "900"),))
     began = time.monotonic()
-    assert isinstance(failing(lambda n, _: busy), TeacherUnavailable)
+    assert isinstance(failing(lambda n, _: busy, Patience(overload=30.0)), TeacherUnavailable)
     assert time.monotonic() - began < 10.0
 
 

@@ -4,6 +4,7 @@
 `prompts/*.yaml` holds every word that the teacher is told.
 """
 
+from feldspar.generate.ask import Panel
 from feldspar.generate.calibrate import Calibration, calibrate
 from feldspar.generate.pack import Pack
 from feldspar.generate.packs import BUILT_IN, load_pack
@@ -24,6 +25,7 @@ __all__ = [
     "LeafOutcome",
     "LeafPlan",
     "Pack",
+    "Panel",
     "calibrate",
     "funnel",
     "generate",

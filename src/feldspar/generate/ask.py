@@ -6,20 +6,24 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from feldspar import teacher as teachers
-from feldspar.errors import TeacherError
+from feldspar.errors import TeacherError, TeacherRefused
 from feldspar.facts import coverage
 from feldspar.generate.checks import Flaw, Known, compared, known
+from feldspar.generate.language import foreign, language_of
 from feldspar.generate.pack import JsonField, Pack, Prompt, Scored, Section, YesNo
 from feldspar.generate.parse import Unreadable, as_field, as_line, as_score, as_text, as_verdicts
 from feldspar.generate.plan import LeafPlan, section_name
+from feldspar.generate.quota import ONE_BY_ONE, Rota
 from feldspar.generate.template import derive, fill
 from feldspar.generate.units import Unit, focus_of
 from feldspar.teacher.api import Alternatives
 from feldspar.text import words
 from feldspar.types import Draft, Message, Seed, Verdict
+
+Agree = Literal["all", "majority", "mean"]
 
 Turn = tuple[tuple[float, ...], teachers.Claim | None]
 """A request's rank among all that wait for the teacher, and what tells when it is sent."""
@@ -27,6 +31,19 @@ Turn = tuple[tuple[float, ...], teachers.Claim | None]
 
 def _unranked(draft: Draft, step: str) -> Turn:
     return (), None
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Who is asked for verdicts, and what it takes to keep a draft."""
+
+    judges: tuple[teachers.Teacher, ...] = ()
+    """Empty: the teacher judges."""
+    agree: Agree = "all"
+
+
+ALONE = Panel()
+"""The teacher judges what it writes."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +56,16 @@ class Context:
     section: Section
     seed: int
     """The run's."""
-    units: tuple[Unit, ...] = ()
-    """What a knowledge leaf's draws ask about, in turn."""
+    units: tuple[tuple[Unit, ...], ...] = ()
+    """What a knowledge leaf's draws ask about, passage by passage."""
+    rota: Rota = ONE_BY_ONE
+    """How its draws take turns."""
     judges: tuple[teachers.Teacher, ...] = ()
     """Who is asked for verdicts; empty: the teacher."""
     turn: Callable[[Draft, str], Turn] = _unranked
     """The place in the queue of a draft's next request; called once for each."""
+    agree: Agree = "all"
+    """Which of several judges decide: every one, most of them, or the mean of their scores."""
 
     @cached_property
     def shown(self) -> tuple[Known, ...]:
@@ -74,7 +95,8 @@ async def ask(
     """Put one step's prompt to the teacher and read its reply.
 
     A reply that cannot be read is drawn again with the next attempt's seed, up to the pack's
-    `attempts`; then the draft is rejected as unparsable, which is no verdict on what it says.
+    `attempts`; then the draft is rejected as unparsable, which is no verdict on what it says. A request
+    that the teacher refuses, as a content filter does, rejects this draft alone.
 
     Args:
         draft: The draft so far.
@@ -87,7 +109,7 @@ async def ask(
         the draft is rejected.
 
     Raises:
-        TeacherError: The teacher refused, with the draft and the step named.
+        TeacherError: The teacher refuses whatever it is asked; the draft and the step are named.
     """
     prompt = context.section.steps[step]
     said = messages(prompt, context.plan, [context.plan.seeds[place] for place in draft.seeds], values)
@@ -103,13 +125,17 @@ async def ask(
             seed=derive(context.seed, draft.leaf, step, draft.draw, attempt),
             schema=schema(prompt),
             stop=prompt.stop,
+            top_logprobs=wanted_alternatives(prompt),
             rank=rank,
             claim=claim,
         )
-        reply = await _answered(context.teacher, request, f"{draft.id}, {step}")
+        try:
+            reply = await _answered(context.teacher, request, f"{draft.id}, {step}")
+        except TeacherRefused as refusal:
+            return reject(draft, step, Flaw("refused", refusal.what)), None
         if reply.key:
             draft = replace(draft, requests=(*draft.requests, reply.key))
-        read = read_reply(prompt, step, reply.text, reply.finish)
+        read = read_reply(prompt, step, reply.text, reply.finish, reply.alternatives)
         if not isinstance(read, Unreadable):
             return draft, read
         failed = read
@@ -125,7 +151,10 @@ def reject(draft: Draft, judge: str, flaw: Flaw) -> Draft:
 def messages(
     prompt: Prompt, plan: LeafPlan, seeds: Sequence[Seed], values: Mapping[str, str]
 ) -> tuple[Message, ...]:
-    """The conversation that a prompt makes: system, fixed shots, a turn for each seed, the user's turn."""
+    """The conversation that a prompt makes: system, fixed shots, a turn for each seed, the user's turn.
+
+    What is said of the leaf's language ends the system message: all calls of a leaf share it.
+    """
     leaf = {"task": plan.leaf.task, "domain": plan.leaf.domain}
     told = [leaf | of_seed(seed, number) for number, seed in enumerate(seeds, 1)]
     listed = "\n\n".join(fill(prompt.seeds, one) for one in told) if prompt.seeds else ""
@@ -134,7 +163,10 @@ def messages(
     if prompt.examples is not None:
         example = prompt.examples
         turns += [(fill(example.user, one), _filled(example.assistant, one)) for one in told]
-    said = [Message("system", fill(prompt.system, mine))] if prompt.system else []
+    language = foreign(language_of(plan.leaf))
+    about = fill(prompt.about_language, {"language": language}) if language else ""
+    system = "\n\n".join(text for text in (fill(prompt.system, mine), about) if text)
+    said = [Message("system", system)] if system else []
     for user, assistant in turns:
         said += [Message("user", user), Message("assistant", assistant)]
     return (*said, Message("user", fill(prompt.user, mine)))
@@ -197,11 +229,11 @@ def schema(prompt: Prompt) -> str:
 def wanted_alternatives(prompt: Prompt) -> int:
     """How many tokens' log-probabilities a request asks for at each place; 0 for all but expected scores.
 
-    Room for each score in two spellings (with and without a blank), within what servers allow.
+    Every score, and no more than five where that will do: some hosts refuse a request for more.
     """
     if not isinstance(prompt.parse, Scored) or not prompt.parse.score.expected:
         return 0
-    return min(20, 2 * (prompt.parse.score.high - prompt.parse.score.low + 1))
+    return max(5, prompt.parse.score.high - prompt.parse.score.low + 1)
 
 
 def read_reply(

@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from feldspar.errors import FeldsparError
-from feldspar.generate.ask import Context, Turn, reject
+from feldspar.errors import FeldsparError, NotStored
+from feldspar.generate.ask import Context, Panel, Turn, reject
 from feldspar.generate.checks import Flaw, compared, twin
 from feldspar.generate.knowledge import KNOWLEDGE, write_answer
 from feldspar.generate.near import Nearest
 from feldspar.generate.pack import Pack
 from feldspar.generate.plan import LeafOutcome, LeafPlan, asks, section_name
-from feldspar.generate.quota import LeafSurvival, Quota, Rota
+from feldspar.generate.quota import LeafSurvival, Quota
 from feldspar.generate.skills import FREEFORM, GROUNDED, Step, check_instruction, respond
-from feldspar.generate.units import units_of
+from feldspar.generate.units import rota_of, units_of
 from feldspar.teacher import Claim, Teacher
 from feldspar.types import Draft
 
@@ -56,39 +56,39 @@ Ranker = Callable[[Begun, "Drawing", int], tuple[float, ...]]
 """The rank of a draw's next request, of which so many are left; called once for each request."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all leaves are drawn with."""
+
+    teacher: Teacher
+    pack: Pack
+    seed: int
+    """The run's."""
+    panel: Panel
+    """Who is asked for verdicts."""
+    index: Nearest
+    """Of accepted drafts."""
+
+
 class Drawing:
     """A leaf while it is drawn.
 
     Args:
         plan: What is wanted of it.
-        teacher: Who answers.
-        pack: The prompts.
-        seed: The run's seed.
-        judges: Who is asked for verdicts; empty: the teacher.
-        survival: How often drafts survive each step.
-        index: Of accepted drafts, all leaves'.
+        shared: What it has in common with all leaves.
+        survival: How often its drafts survive each step.
         ranker: The order among all requests.
     """
 
-    def __init__(  # noqa: PLR0913
-        self,
-        plan: LeafPlan,
-        teacher: Teacher,
-        pack: Pack,
-        seed: int,
-        judges: tuple[Teacher, ...],
-        survival: LeafSurvival,
-        index: Nearest,
-        ranker: Ranker,
-    ) -> None:
+    def __init__(self, plan: LeafPlan, shared: Shared, survival: LeafSurvival, ranker: Ranker) -> None:
         name = section_name(plan)
-        section = pack.sections[name]
+        section = shared.pack.sections[name]
         left = asks(plan, section)
         self.plan = plan
         self.steps = pipeline(name)
         self.calls = len(left)
         """Requests of a draw that is kept at every step."""
-        self.rota = Rota(plan.quotas)
+        self.rota = rota_of(plan, section)
         self.quotas = [
             Quota(plan.target // plan.quotas, plan.max_draws // plan.quotas, len(self.steps))
             for _ in range(plan.quotas)
@@ -97,7 +97,7 @@ class Drawing:
         self.parked: set[int] = set()
         """Quotas that wanted no further draw when they were last asked."""
         self._near = section.checks.near_duplicate
-        self._index = index
+        self._index = shared.index
         self._survival = survival
         self._draws: dict[int, Begun] = {}
         self._live = set(range(plan.quotas))
@@ -118,7 +118,18 @@ class Drawing:
             return ranker(begun, self, left.get(step, 1)), begun.claim
 
         units = units_of(plan.passages, section) if name == "knowledge" else ()
-        self._context = Context(plan, teacher, pack, section, seed, units, judges, turn)
+        self._context = Context(
+            plan,
+            shared.teacher,
+            shared.pack,
+            section,
+            shared.seed,
+            units,
+            self.rota,
+            shared.panel.judges,
+            turn,
+            shared.panel.agree,
+        )
 
     def wants(self, place: int, *, spare: bool = False) -> bool:
         """Whether a quota should have another draw."""
@@ -149,7 +160,13 @@ class Drawing:
             if step in (respond, write_answer) and self._twin(begun.settled) is not None:
                 self._survival.note(len(self.steps), False)
                 break
-            begun.draft = await step(begun.draft, self._context)
+            try:
+                begun.draft = await step(begun.draft, self._context)
+            except NotStored as lacking:
+                # Of a draw that was never begun nothing follows, and none after it was begun either.
+                if not begun.draft.requests:
+                    raise
+                begun.draft = reject(begun.draft, "journal", Flaw("not stored", lacking.what))
             if begun.draft.rejected:
                 break
             self._survival.note(place, True)

@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from feldspar.generate.ask import Context, ask
-from feldspar.generate.skills import Step, check_instruction, check_response, choose_seeds, held_to, judge
-from feldspar.generate.units import Unit
+from feldspar.generate.grounding import support
+from feldspar.generate.judges import judge
+from feldspar.generate.language import language_of, lexicon
+from feldspar.generate.skills import Step, check_instruction, check_response, choose_seeds, held_to
+from feldspar.generate.units import Unit, unit_for
 from feldspar.types import Draft
 
 
 def unit_of(draft: Draft, context: Context) -> Unit:
     """The passage, and the focus in it, whose turn it is in this draw."""
-    return context.units[(draft.draw - 1) % len(context.units)]
+    return unit_for(draft.draw, context.units, context.rota)
 
 
 async def choose_passage(draft: Draft, context: Context) -> Draft:
@@ -39,14 +42,14 @@ async def write_answer(draft: Draft, context: Context) -> Draft:
 
 
 async def check_grounding(draft: Draft, context: Context) -> Draft:
-    """Reject an answer with a number or a name that the passage lacks; record how much it covers."""
-    bounds = context.section.checks.grounding
+    """Reject an answer with a number or a name that the passage lacks; record where it stands in it."""
+    bounds, leaf, unit = context.section.checks.grounding, context.plan.leaf, unit_of(draft, context)
+    found = support(draft.response, unit.passage, lexicon(language_of(leaf)))
+    draft = replace(draft, support=found.spans)
     if bounds is None:
         return draft
-    unit, leaf = unit_of(draft, context), context.plan.leaf
     source = unit.focus if bounds.source == "focus" else unit.passage.text
-    around = "\n".join((*unit.passage.heading, leaf.task, leaf.domain))
-    return held_to(draft, source, around, bounds)
+    return held_to(draft, source, leaf, bounds)
 
 
 async def judge_faithfulness(draft: Draft, context: Context) -> Draft:

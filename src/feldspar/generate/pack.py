@@ -25,7 +25,9 @@ AVAILABLE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "instruction_judge": (*_ALWAYS, "question"),
         "precise": (*_ALWAYS, "question"),
         "creative": (*_ALWAYS, "question"),
+        "followup": (*_ALWAYS, "question", "answer", "conversation"),
         "pair_judge": (*_ALWAYS, "question", "answer"),
+        "conversation_judge": (*_ALWAYS, "question", "answer", "conversation"),
     },
     "grounded": {
         "context": _ALWAYS,
@@ -33,7 +35,9 @@ AVAILABLE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "instruction_judge": (*_ALWAYS, "context", "question"),
         "precise": (*_ALWAYS, "context", "question"),
         "creative": (*_ALWAYS, "context", "question"),
+        "followup": (*_ALWAYS, "context", "question", "answer", "conversation"),
         "pair_judge": (*_ALWAYS, "context", "question", "answer"),
+        "conversation_judge": (*_ALWAYS, "context", "question", "answer", "conversation"),
     },
     "knowledge": {
         "question": _OF_PASSAGE,
@@ -48,6 +52,12 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "grounded": ("context", "instruction", "precise"),
     "knowledge": ("question",),
 }
+
+_WRITE_IN = "Write in {language}."
+_JUDGE_IN = (
+    "What is judged should be in {language}: say no to it, or give it the lowest score, where it is in "
+    "another language. Names and quotations may be in any."
+)
 
 _Text = Annotated[str, Field(max_length=20_000)]
 
@@ -82,11 +92,28 @@ class Scale(_Strict):
     low: int = 1
     high: int = 3
     keep: int = 2
+    expected: bool = False
+    """Whether the mean over the scale decides, by the log-probabilities at the score's token."""
+    keep_mean: float | None = Field(default=None, strict=False)
+    """Least mean (an expected score, or that of several judges) that is kept; None: `keep` - 0.5."""
+
+    @property
+    def least_mean(self) -> float:
+        """The least mean that is kept.
+
+        Half a point below `keep` by default: a mean from there on rounds to `keep`, so that between
+        two neighbouring scores it decides as the likelier of them would.
+        """
+        return self.keep - 0.5 if self.keep_mean is None else self.keep_mean
 
     @model_validator(mode="after")
     def _ordered(self) -> Scale:
         if not self.low < self.keep <= self.high:
             raise ValueError("a scale needs low < keep <= high: otherwise nothing could be judged out")
+        if not self.low < self.least_mean <= self.high:
+            raise ValueError("a scale needs low < keep_mean <= high: otherwise nothing could be judged out")
+        if self.expected and not 0 <= self.low < self.high <= 9:
+            raise ValueError("an expected score needs a scale within 0 to 9, where each score is one token")
         return self
 
 
@@ -124,11 +151,19 @@ class Prompt(_Strict):
     temperature: float = Field(default=0.7, ge=0, le=2, strict=False)
     top_p: float = Field(default=0.95, gt=0, le=1, strict=False)
     stop: Annotated[tuple[str, ...], Field(strict=False, max_length=8)] = ()
+    in_language: Annotated[str, Field(max_length=1000)] | None = None
+    """What the system message ends with where a leaf is in another language than English, as
+    `{language}`; None: the words below, empty: nothing, for a pack that is in that language itself."""
 
     @property
     def judges(self) -> bool:
         """Whether its reply is a verdict rather than a text."""
         return isinstance(self.parse, YesNo | Scored)
+
+    @property
+    def about_language(self) -> str:
+        """The template of what is said of a leaf's language."""
+        return (_JUDGE_IN if self.judges else _WRITE_IN) if self.in_language is None else self.in_language
 
 
 class Bounds(_Strict):
@@ -140,6 +175,8 @@ class Bounds(_Strict):
     """One of these must end it; empty: anything may."""
     forbid: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Whole words or phrases that must not occur, whatever their case."""
+    stands_alone: bool = False
+    """Whether a text is rejected that speaks of "the passage" or "the text above", in the leaf's language."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Bounds:
@@ -181,6 +218,9 @@ class Checks(_Strict):
     response: Bounds = Bounds()
     repetition: bool = True
     """Whether looping texts are rejected."""
+    language: bool = True
+    """Whether texts that are plainly in another language than their leaf are rejected; an English leaf's
+    never are, for it may ask for a line of French."""
     near_duplicate: NearDuplicate | None = NearDuplicate()
     grounding: Grounding | None = None
 
@@ -228,13 +268,7 @@ class Pack(_Strict):
 
 def _problems(name: str, section: Section) -> Iterator[str]:
     """What is wrong with a section's steps, in words; empty when nothing is."""
-    for step in REQUIRED[name]:
-        if step not in section.steps:
-            yield f"{name}.steps lacks `{step}`, which its pipeline needs"
-    if section.quotes and (name != "knowledge" or "answer" in section.steps):
-        yield f"{name}.quotes is for knowledge, in place of the step `answer`"
-    if name == "knowledge" and not section.quotes and "answer" not in section.steps:
-        yield f"{name}.steps lacks `answer`, which its pipeline needs where nothing is quoted"
+    yield from _lacking(name, section)
     for step, prompt in section.steps.items():
         where = f"{name}.steps.{step}"
         if step not in AVAILABLE[name]:
@@ -249,10 +283,24 @@ def _problems(name: str, section: Section) -> Iterator[str]:
                 yield f"{where}.{key} uses {{seeds}}, but the step has no `seeds` template"
         for key, template in _seed_templates(prompt):
             yield from _unknown(f"{where}.{key}", template, _OF_SEED)
+        yield from _unknown(f"{where}.in_language", prompt.about_language, ("language",))
         for shot in prompt.shots:
             for text in (shot.user, *_texts(shot.assistant)):
                 if PLACEHOLDER.search(text):
                     yield f"{where}.shots: nothing is filled in here: `{text[:40]}` must not hold a {{name}}"
+
+
+def _lacking(name: str, section: Section) -> Iterator[str]:
+    steps = section.steps
+    for step in REQUIRED[name]:
+        if step not in steps:
+            yield f"{name}.steps lacks `{step}`, which its pipeline needs"
+    if section.quotes and (name != "knowledge" or "answer" in steps):
+        yield f"{name}.quotes is for knowledge, in place of the step `answer`"
+    if "followup" in steps and "pair_judge" in steps and "conversation_judge" not in steps:
+        yield f"{name}.steps lacks `conversation_judge`, which judges what `followup` leads to"
+    if name == "knowledge" and not section.quotes and "answer" not in steps:
+        yield f"{name}.steps lacks `answer`, which its pipeline needs where nothing is quoted"
 
 
 def _seed_templates(prompt: Prompt) -> Iterator[tuple[str, str]]:

@@ -8,15 +8,20 @@ object stands somewhere in its text.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from feldspar.generate.pack import Scale
+from feldspar.teacher.api import Alternatives
 from feldspar.types import Verdict
 
 _THINKING = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NUMBER = re.compile(r"[0-9]+")
+_OPENED = re.compile(r"(?:```[a-z]*\s*)?(?=\{)")
 _YES_NO = {"yes": True, "no": False, "true": True, "false": False}
 
 
@@ -68,10 +73,13 @@ def as_field(reply: str, field: str) -> str | Unreadable:
     return Unreadable(f"no JSON object with the text `{field}`")
 
 
-def as_verdicts(reply: str, judges: Sequence[str]) -> tuple[Verdict, ...] | Unreadable:
-    """One verdict for each of `judges`, from `<judge>_because` and `<judge>_verdict` (yes or no)."""
-    missing = judges[0]
-    for found in _objects(clean(reply)):
+def as_verdicts(reply: str, judges: Sequence[str], cut_off: bool = False) -> tuple[Verdict, ...] | Unreadable:
+    """One verdict for each of `judges`, from `<judge>_because` and `<judge>_verdict` (yes or no).
+
+    A reply that gives two answers is none: one of them may be a quotation out of the draft.
+    """
+    missing, read = judges[0], list[tuple[Verdict, ...]]()
+    for found in _verdict_objects(reply, cut_off):
         verdicts: list[Verdict] = []
         for judge in judges:
             said = found.get(f"{judge}_verdict")
@@ -81,24 +89,96 @@ def as_verdicts(reply: str, judges: Sequence[str]) -> tuple[Verdict, ...] | Unre
                 break
             verdicts.append(Verdict(judge, keep, None, _reason(found.get(f"{judge}_because"))))
         else:
-            return tuple(verdicts)
-    return Unreadable(f"no yes or no for `{missing}`")
+            read.append(tuple(verdicts))
+    if len({tuple(verdict.keep for verdict in verdicts) for verdicts in read}) > 1:
+        return Unreadable("two answers that differ")
+    return read[0] if read else Unreadable(f"no yes or no for `{missing}`")
 
 
-def as_score(reply: str, judge: str, low: int, high: int, keep: int) -> Verdict | Unreadable:
-    """The verdict of a judge that gives `explanation`, then a whole `score` from `low` to `high`.
+def as_score(
+    reply: str, judge: str, scale: Scale, alternatives: Alternatives = (), cut_off: bool = False
+) -> Verdict | Unreadable:
+    """The verdict of a judge that gives `explanation`, then a whole `score` on the scale.
 
-    The draft is kept at `keep` or above (§3.2.1, stage 4: 2 on the 3-point scale).
+    The draft is kept at `scale.keep` or above (§3.2.1, stage 4: 2 on the 3-point scale). With
+    `scale.expected` the score is the expectation over the scale by the log-probabilities at the
+    score's token, and decides against `scale.least_mean`; without log-probabilities the written
+    score decides, and the reason says so.
+
+    Args:
+        reply: The judge's text.
+        judge: Its name.
+        scale: The scale.
+        alternatives: What could have stood in place of each number of the reply.
+        cut_off: The reply ended because `max_tokens` were used up.
     """
-    for found in _objects(clean(reply)):
-        score = found.get("score")
-        if isinstance(score, str) and score.strip().isascii() and score.strip().isdigit():
-            score = int(score) if len(score) < 4 else None
-        if isinstance(score, float) and score.is_integer():
-            score = int(score)
-        if isinstance(score, int) and not isinstance(score, bool) and low <= score <= high:
-            return Verdict(judge, score >= keep, float(score), _reason(found.get("explanation")))
-    return Unreadable(f"no `score` from {low} to {high}")
+    read = [
+        (score, _reason(found.get("explanation")))
+        for found in _verdict_objects(reply, cut_off)
+        if (score := _whole(found.get("score"))) is not None and scale.low <= score <= scale.high
+    ]
+    if not read:
+        return Unreadable(f"no `score` from {scale.low} to {scale.high}")
+    score, reason = read[0]
+    if any(other != score for other, _ in read):
+        # One of them may be a quotation out of the draft, put there to be read.
+        return Unreadable("two scores that differ")
+    if not scale.expected:
+        return Verdict(judge, score >= scale.keep, float(score), reason)
+    mean = expected_score(clean(reply), score, scale, alternatives)
+    if mean is None:
+        note = "no log-probabilities of it: the score as it is written"
+        return Verdict(judge, score >= scale.keep, float(score), f"{reason} ({note})".strip())
+    return Verdict(judge, mean >= scale.least_mean, mean, reason)
+
+
+def expected_score(text: str, written: int, scale: Scale, alternatives: Alternatives) -> float | None:
+    """The mean of the scale's scores, each weighted by its probability at the score's token.
+
+    Only where the score is the last number of the text is its token known for certain: numbers of the
+    explanation have tokens, too. Probability that lies on anything but a score is left out, and the
+    rest made to add up to 1.
+
+    Returns:
+        `scale.low` to `scale.high`, rounded to 4 places, so that no last bit of a machine's
+        exponential decides; None where the token or its log-probabilities are not there.
+    """
+    numbers = _NUMBER.findall(text)
+    if not alternatives or not numbers or numbers[-1] != str(written):
+        return None
+    weights = dict.fromkeys(range(scale.low, scale.high + 1), 0.0)
+    for token, logprob in alternatives[-1]:
+        said = token.strip()
+        if said.isascii() and said.isdigit() and len(said) == 1 and int(said) in weights:
+            weights[int(said)] += math.exp(min(logprob, 0.0))
+    total = sum(weights.values())
+    if not weights[written] or not total:
+        return None
+    return round(sum(score * weight for score, weight in weights.items()) / total, 4)
+
+
+def _whole(score: object) -> int | None:
+    if isinstance(score, str) and score.strip().isascii() and score.strip().isdigit():
+        return int(score) if len(score) < 4 else None
+    if isinstance(score, float) and score.is_integer():
+        return int(score)
+    return score if isinstance(score, int) and not isinstance(score, bool) else None
+
+
+def _verdict_objects(reply: str, cut_off: bool) -> list[dict[str, Any]]:
+    """The JSON objects of a judge's reply; of one that was cut off, only what it opens with.
+
+    What stands elsewhere in half a reply may be a quotation: the verdict would have come after it.
+    """
+    text = clean(reply)
+    if not cut_off:
+        return list(_objects(text))
+    opened = _OPENED.match(text)
+    try:
+        value = _DECODER.raw_decode(text, opened.end())[0] if opened else None
+    except (ValueError, RecursionError):
+        value = None
+    return [value] if isinstance(value, dict) else []
 
 
 def _reason(value: object) -> str:
@@ -114,13 +194,12 @@ def _unlabelled(text: str, labels: Sequence[str]) -> str:
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     """The JSON objects in `text`, from the outermost and leftmost on; broken ones are passed over."""
-    decoder = json.JSONDecoder(parse_constant=_refuse)
     at, tries = text.find("{"), 0
     # A reply of nothing but braces would cost quadratic time: a few tries find any real object.
     while at >= 0 and tries < 16:
         end, tries = at + 1, tries + 1
         try:
-            value, end = decoder.raw_decode(text, at)
+            value, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict):
@@ -130,3 +209,14 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 
 def _refuse(name: str) -> float:
     raise ValueError(f"{name} is not a number")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON takes the last of two equal keys; of two verdicts that would be a guess."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is given twice")
+    return found
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique)

@@ -25,6 +25,8 @@ class LeafPlan:
     """The budget: a leaf that needs more stops, and says so."""
     quotas: int = 1
     """Into how many equal quotas both are divided: one, or one for each passage."""
+    last: int = 0
+    """No draw after this one is made, whatever is still wanted: a pilot; 0: the budget alone counts."""
     avoid: tuple[str, ...] = ()
     """Questions that a model will be graded on, beside the leaf's held-out seeds: a draft like one
     of them is rejected. They never stand in a prompt."""
@@ -75,19 +77,22 @@ def asks(plan: LeafPlan, section: Section) -> dict[str, int]:
 
     Counted for a draw of this leaf that is kept at every step, without redraws.
     """
-    persona = response_step(plan, section)
-    steps = [
-        step
-        for step in AVAILABLE[section_name(plan)]
-        if step in section.steps and (step not in {"precise", "creative"} or step == persona)
-    ]
-    return {step: len(steps) - place for place, step in enumerate(steps)}
+    later = plan.leaf.turns - 1 if "followup" in section.steps else 0
+    left_out = {"precise", "creative"} - {response_step(plan, section)}
+    left_out |= {"pair_judge"} if later else {"followup", "conversation_judge"}
+    left: dict[str, int] = {}
+    count = 0
+    for step in reversed(tuple(AVAILABLE[section_name(plan)])):
+        if step in section.steps and step not in left_out:
+            count += 2 * later if step == "followup" else 1
+            left[step] = count
+    return dict(reversed(left.items()))
 
 
 def pipeline_calls(plan: LeafPlan, pack: Pack) -> int:
     """Requests that a draw of this leaf takes when it is kept at every step, without redraws."""
     section = pack.sections.get(section_name(plan))
-    return len(asks(plan, section)) if section else 0
+    return max(asks(plan, section).values(), default=0) if section else 0
 
 
 def why_nothing(plan: LeafPlan, pack: Pack) -> str:
@@ -99,6 +104,11 @@ def why_nothing(plan: LeafPlan, pack: Pack) -> str:
         return f"{path}: there is no document text to teach"
     if name not in pack.sections:
         return f"{path}: the prompt pack `{pack.name}` has no section `{name}`"
+    if plan.leaf.turns > 1 and "followup" not in pack.sections[name].steps:
+        return (
+            f"{path}: it is to have {plan.leaf.turns} turns (generate.turns), and the prompt pack "
+            f"`{pack.name}` has no step `followup` in `{name}`"
+        )
     if plan.target > 0 and plan.max_draws < 1:
         return f"{path}: its budget is no draw at all"
     return ""

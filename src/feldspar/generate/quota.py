@@ -42,6 +42,10 @@ class Rota:
         return (around * self.quotas + quota) * self.block + within + 1
 
 
+ONE_BY_ONE = Rota()
+"""One quota, and each draw asks about something else."""
+
+
 @dataclass(slots=True)
 class Quota:
     """How far one quota is."""

@@ -30,7 +30,7 @@ def to_sample(draft: Draft, leaf: Leaf) -> Sample:
         id=draft.id,
         leaf=draft.leaf,
         branch=leaf.branch,
-        messages=(Message("user", asked), Message("assistant", draft.response)),
+        messages=(Message("user", asked), Message("assistant", draft.response), *draft.turns),
         origin=Origin("generated", draft.id, licence, document, start, end),
     )
 

@@ -16,7 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from feldspar.errors import FeldsparError, NotStored, TaxonomyError
-from feldspar.generate.drawing import Begun, Drawing, pipeline
+from feldspar.generate.ask import ALONE, Panel
+from feldspar.generate.drawing import Begun, Drawing, Shared, pipeline
 from feldspar.generate.near import Nearest
 from feldspar.generate.pack import Pack
 from feldspar.generate.plan import LeafOutcome, LeafPlan, section_name, why_nothing
@@ -45,7 +46,7 @@ async def generate(
     *,
     seed: int,
     slots: Callable[[], int] = lambda: 16,
-    judges: Sequence[Teacher] = (),
+    panel: Panel = ALONE,
     scratch: Path | None = None,
 ) -> AsyncGenerator[Draft | LeafOutcome, None]:
     """Draw drafts of every leaf until its quotas are met, or their budgets are spent (§3.2).
@@ -58,7 +59,7 @@ async def generate(
         pack: The prompts.
         seed: The run's seed.
         slots: How many requests the teacher works on at once, just now.
-        judges: Who is asked for verdicts; empty: the teacher.
+        panel: Who is asked for verdicts.
         scratch: A file for the index of near-duplicates, not there yet; None: a temporary one.
 
     Yields:
@@ -73,7 +74,7 @@ async def generate(
     if twice:
         raise TaxonomyError(f"{twice[0]}: two leaves of this path", "Rename one of them.")
     index = Nearest(scratch)
-    schedule = _Schedule(plans, teacher, pack, seed, tuple(judges), slots, index)
+    schedule = _Schedule(plans, Shared(teacher, pack, seed, panel, index), slots)
     try:
         schedule.fill()
         while True:
@@ -93,16 +94,7 @@ async def generate(
 class _Schedule:
     """All leaves of a run, and which draw begins next."""
 
-    def __init__(
-        self,
-        plans: Sequence[LeafPlan],
-        teacher: Teacher,
-        pack: Pack,
-        seed: int,
-        judges: tuple[Teacher, ...],
-        slots: Callable[[], int],
-        index: Nearest,
-    ) -> None:
+    def __init__(self, plans: Sequence[LeafPlan], shared: Shared, slots: Callable[[], int]) -> None:
         self.out: deque[Draft | LeafOutcome] = deque()
         self.news = asyncio.Event()
         self.failure: BaseException | None = None
@@ -114,22 +106,14 @@ class _Schedule:
         self._calls = self._spare_calls = 0
         # What may begin, the leaf that is furthest behind first: early draws, share of the quota, leaf.
         self._next: list[tuple[bool, float, int, int]] = []
-        survivals = {name: Survival(len(pipeline(name))) for name in pack.sections}
+        survivals = {name: Survival(len(pipeline(name))) for name in shared.pack.sections}
         for number, plan in enumerate(plans):
-            nothing = why_nothing(plan, pack)
+            nothing = why_nothing(plan, shared.pack)
             if nothing or plan.target <= 0:
                 self.out.append(LeafOutcome(plan.leaf.path, target=plan.target, error=nothing))
                 continue
-            leaf = Drawing(
-                plan,
-                teacher,
-                pack,
-                seed,
-                judges,
-                survivals[section_name(plan)].leaf(),
-                index,
-                self._ranker(number),
-            )
+            survival = survivals[section_name(plan)].leaf()
+            leaf = Drawing(plan, shared, survival, self._ranker(number))
             self.open[number] = leaf
             for place in range(len(leaf.quotas)):
                 heapq.heappush(self._next, (False, 0.0, number, place))

@@ -6,15 +6,20 @@ A step takes a draft that is still good and gives it back, further on or rejecte
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from feldspar.generate.ask import Context, ask, reject
-from feldspar.generate.checks import Flaw, Known, compared, grounded, loops, meets, twin, within
+from feldspar.generate.checks import Flaw, Known, compared, twin
+from feldspar.generate.followup import conversation, converse
+from feldspar.generate.form import graded, misshapen, values_of
+from feldspar.generate.grounding import grounded
+from feldspar.generate.judges import judge
+from feldspar.generate.language import language_of, lexicon
 from feldspar.generate.pack import Grounding, NearDuplicate
 from feldspar.generate.plan import response_step, section_name
 from feldspar.generate.template import shuffled
-from feldspar.types import Draft
+from feldspar.types import Draft, Leaf
 
 Step = Callable[[Draft, Context], Awaitable[Draft]]
 
@@ -42,8 +47,7 @@ async def write_context(draft: Draft, context: Context) -> Draft:
     if not isinstance(text, str):
         return draft
     draft = replace(draft, context=text)
-    bounds = context.section.checks.context
-    flaw = within(text, "context", bounds) or _stuck(text, "context", context)
+    flaw = misshapen(text, "context", context.section.checks.context, context)
     return reject(draft, "form", flaw) if flaw else draft
 
 
@@ -54,15 +58,15 @@ async def write_instruction(draft: Draft, context: Context) -> Draft:
 
 
 async def check_instruction(draft: Draft, context: Context) -> Draft:
-    """Reject an instruction that is malformed, loops, repeats a seed or meets a held-out question.
+    """Reject an instruction that is malformed, repeats a seed or meets a held-out question.
 
     All of this is known before any other draw is: a later request would be wasted on it.
     """
     text, checks = draft.instruction, context.section.checks
-    flaw = within(text, "instruction", checks.instruction) or _stuck(text, "instruction", context)
+    flaw = misshapen(text, "instruction", checks.instruction, context)
     if flaw:
         return reject(draft, "form", flaw)
-    held = meets(f"{draft.context}\n{text}", text, context.held_out)
+    held = graded(text, draft, context)
     if held:
         return reject(draft, "held-out", held)
     near = checks.near_duplicate
@@ -92,51 +96,38 @@ async def respond(draft: Draft, context: Context) -> Draft:
 
 
 async def check_response(draft: Draft, context: Context) -> Draft:
-    """Reject a response that is out of bounds, or loops."""
+    """Reject a response that is out of bounds, loops, or is in another language than its leaf."""
     bounds = context.section.checks.response
-    flaw = within(draft.response, "response", bounds) or _stuck(draft.response, "response", context)
+    flaw = misshapen(draft.response, "response", bounds, context, draft.instruction)
     return reject(draft, "form", flaw) if flaw else draft
 
 
 async def check_grounding(draft: Draft, context: Context) -> Draft:
     """Reject a response that invents what its context lacks, where the pack checks this."""
     bounds = context.section.checks.grounding
-    return held_to(draft, draft.context, context.plan.leaf.task, bounds) if bounds else draft
+    return held_to(draft, draft.context, context.plan.leaf, bounds) if bounds else draft
 
 
-def held_to(draft: Draft, source: str, around: str, bounds: Grounding) -> Draft:
+def held_to(draft: Draft, source: str, leaf: Leaf, bounds: Grounding) -> Draft:
     """The draft, rejected if it is not grounded in `source`; otherwise with what it covers recorded."""
-    found = grounded(draft.instruction, draft.response, source, around, bounds)
+    heading = draft.passage.heading if draft.passage else ()
+    around = "\n".join((*heading, leaf.task, leaf.domain)) if draft.passage else leaf.task
+    words = lexicon(language_of(leaf))
+    found = grounded(draft.instruction, draft.response, source, around, bounds, words)
     if isinstance(found, Flaw):
         return reject(draft, "grounding", found)
     return replace(draft, verdicts=(*draft.verdicts, found))
 
 
 async def judge_pair(draft: Draft, context: Context) -> Draft:
-    """Judge instruction and response together (stage 4) on the 3-point scale of Figure 4."""
+    """Judge instruction and response together (stage 4) on the 3-point scale of Figure 4.
+
+    A conversation of more turns is judged as a whole.
+    """
+    if draft.turns:
+        values = values_of(draft) | {"conversation": conversation(draft)}
+        return await judge(draft, "conversation_judge", context, values)
     return await judge(draft, "pair_judge", context, values_of(draft))
-
-
-async def judge(draft: Draft, step: str, context: Context, values: Mapping[str, str]) -> Draft:
-    """Put the draft to a judge of the pack, if the pack has it; one "no" rejects."""
-    if step not in context.section.steps:
-        return draft
-    draft, verdicts = await ask(draft, step, context, values)
-    if not isinstance(verdicts, tuple):
-        return draft
-    # The verdict that decided stands last, as for every rejected draft.
-    ordered = sorted(verdicts, key=lambda verdict: not verdict.keep)
-    draft = replace(draft, verdicts=(*draft.verdicts, *ordered))
-    return draft if ordered[-1].keep else replace(draft, rejected="judged out")
-
-
-def values_of(draft: Draft) -> dict[str, str]:
-    """What a draft's placeholders stand for."""
-    return {"question": draft.instruction, "answer": draft.response, "context": draft.context}
-
-
-def _stuck(text: str, what: str, context: Context) -> Flaw | None:
-    return loops(text, what) if context.section.checks.repetition else None
 
 
 FREEFORM: tuple[Step, ...] = (
@@ -146,6 +137,7 @@ FREEFORM: tuple[Step, ...] = (
     judge_instruction,
     respond,
     check_response,
+    converse,
     judge_pair,
 )
 """A skill whose seeds are questions and answers alone."""
@@ -159,6 +151,7 @@ GROUNDED: tuple[Step, ...] = (
     respond,
     check_response,
     check_grounding,
+    converse,
     judge_pair,
 )
 """A skill whose seeds have contexts: one is written first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -37,12 +37,13 @@ def mix(
     *,
     short_tokens: int | Literal["auto"] = "auto",
     seed: int = 0,
+    twins: Mapping[str, str] | None = None,
 ) -> Mix:
     """Deal samples into phases (Table 1).
 
-    Exact duplicates keep their first by (leaf, draw). A phase's rows are its own, by (leaf, draw),
-    then those replayed from earlier phases; the order they are trained in is the trainer's. Nothing
-    depends on the order of the arguments.
+    Exact duplicates keep their first by (leaf, draw), and of twins across leaves the earlier stays. A
+    phase's rows are its own, by (leaf, draw), then those replayed from earlier phases; the order they
+    are trained in is the trainer's. Nothing depends on the order of the arguments.
 
     Args:
         samples: The generated ones.
@@ -52,6 +53,8 @@ def mix(
         short_tokens: Responses of up to so many tokens are short; `auto`: up to the median response
             of the branches that some phase takes by length.
         seed: The run's: it draws replayed rows and caps.
+        twins: Near-duplicates by id, each with the id of the earlier sample that it is like; one whose
+            twin is not there, or of a branch that no phase takes, is kept.
 
     Raises:
         RecipeError: A phase replays one that is not an earlier phase, two share a name, or a number
@@ -60,6 +63,7 @@ def mix(
     """
     _check(phases)
     pool, dropped = _distinct([*samples, *(sample for dataset in datasets for sample in dataset)])
+    pool = _twinless(pool, twins or {}, {take.branch for phase in phases for take in phase.take}, dropped)
     lengths = {sample.id: count_tokens(sample.messages[-1].content) for sample in pool}
     short = _median(pool, phases, lengths) if short_tokens == "auto" else short_tokens
     if short < 0:
@@ -124,6 +128,18 @@ def _distinct(samples: list[Sample]) -> tuple[list[Sample], list[tuple[str, str]
         else:
             dropped.append((sample.id, f"a duplicate of {twin}"))
     return kept, dropped
+
+
+def _twinless(
+    pool: Sequence[Sample], twins: Mapping[str, str], taken: Collection[str], dropped: list[tuple[str, str]]
+) -> list[Sample]:
+    """The samples without those whose twin of another leaf stays."""
+    there = {sample.id for sample in pool if sample.branch in taken}
+    late = {sample.id: twins[sample.id] for sample in pool if twins.get(sample.id) in there}
+    dropped += [
+        (name, f"a near-duplicate of {twin}, which is of another leaf") for name, twin in late.items()
+    ]
+    return [sample for sample in pool if sample.id not in late]
 
 
 def _place(sample: Sample) -> tuple[str, int, str]:

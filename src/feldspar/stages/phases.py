@@ -8,6 +8,7 @@ from pathlib import Path
 
 from feldspar import evaluate, events, jsonl, mix, models
 from feldspar.errors import RunError
+from feldspar.generate.twins import Twin
 from feldspar.run import Run
 from feldspar.stages.datasets import read_rows
 from feldspar.stages.work import Work, all_questions, files, write_json
@@ -70,6 +71,7 @@ def write_phases(work: Work, folder: Path) -> None:
         models.student_counter(recipe),
         short_tokens=recipe.mix.short_tokens,
         seed=recipe.generate.seed,
+        twins=read_twins(run),
     )
     dropped += [{"id": name, "reason": reason} for name, reason in mixed.dropped]
     for data in mixed.phases:
@@ -97,6 +99,12 @@ def write_phases(work: Work, folder: Path) -> None:
             ],
         },
     )
+
+
+def read_twins(run: Run) -> dict[str, str]:
+    """The near-duplicates across leaves, each with what it is like; none in a run of an earlier version."""
+    path = run.path("2-samples") / "twins.jsonl"
+    return {twin.id: twin.like for twin in jsonl.read(path, Twin)} if path.exists() else {}
 
 
 def read_phases(run: Run) -> tuple[PhaseData, ...]:

@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from feldspar import events, generate, jsonl, models, taxonomy
 from feldspar import recipe as recipes
-from feldspar.errors import TaxonomyError
+from feldspar.errors import BudgetSpent, TaxonomyError
+from feldspar.generate.diversity import diversity
+from feldspar.generate.pool import pooled
+from feldspar.generate.twins import twins
 from feldspar.recipe import Recipe
 from feldspar.run import Run
 from feldspar.stages.cards import dataset_card, teacher_name
@@ -19,6 +22,9 @@ from feldspar.stages.drafts import DraftBook
 from feldspar.stages.work import SHOWN_PROBLEMS, Work, files, graded_questions, write_json
 from feldspar.teacher import Journal, Reply, Request, Teacher
 from feldspar.types import Draft, Leaf, Passage, Question, Sample
+
+_SHOWN = 20
+"""Leaves that a pause tells of."""
 
 
 def leaf_plans(
@@ -44,7 +50,7 @@ def leaf_plans(
                 avoid=tuple(question.question for question in graded if not question.context),
             )
         )
-    return plans
+    return pooled(plans) if settings.sampling == "pool" else plans
 
 
 def sample_inputs(work: Work) -> dict[str, str]:
@@ -52,19 +58,36 @@ def sample_inputs(work: Work) -> dict[str, str]:
     return {
         "1-leaves": work.run.output_digest("1-leaves"),
         "the teacher": work.teacher.identity,
-        "the prompt pack": generate.load_pack(work.teacher.pack).digest,
+        "the prompt pack": work.pack.digest,
+        **models.judge_inputs(work.judges),
         **files("question file", work.recipe.evaluate.questions + work.recipe.evaluate.retention),
+        **files("benchmark file", work.recipe.generate.avoid),
     }
 
 
 def write_samples(work: Work, folder: Path) -> None:
     """Generate: every draw ends in `accepted.jsonl` or, with its reason, in `rejected.jsonl`."""
+    make_samples(work, folder)
+
+
+def make_samples(work: Work, folder: Path, *, stored: bool = False) -> list[generate.LeafOutcome]:
+    """`write_samples`; with `stored`, out of what the journal holds: only who judges may be asked.
+
+    Raises:
+        BudgetSpent: The budget is reached; what was done is told.
+    """
     run, recipe = work.run, work.recipe
     leaves = tuple(jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf))
     started = time.monotonic()
     book = DraftBook(folder / "drafts.sqlite", {leaf.path: leaf for leaf in leaves})
     try:
-        outcomes, calibration = asyncio.run(_drawn(work, leaves, book, folder / "near.sqlite"))
+        plans = leaf_plans(leaves, recipe, work.teacher, graded_questions(recipe))
+        scratch = folder / "near.sqlite"
+        try:
+            outcomes, calibration = asyncio.run(drawn(work, plans, book.add, scratch, stored=stored))
+        except BudgetSpent:
+            _write_costs(run, (), time.monotonic() - started)
+            raise
         _write_costs(run, outcomes, time.monotonic() - started)
         if not book.accepted:
             reasons = "\n".join(outcome.error for outcome in outcomes[:SHOWN_PROBLEMS])
@@ -74,40 +97,65 @@ def write_samples(work: Work, folder: Path) -> None:
         book.write(folder)
     finally:
         book.close()
-    samples = jsonl.read(folder / "accepted.jsonl", Sample)
-    card = dataset_card(leaves, samples, teacher_name(recipe))
+    card = dataset_card(leaves, _samples(folder), teacher_name(recipe))
     (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
     write_json(folder / "funnel.json", generate.funnel(outcomes))
+    jsonl.write(folder / "twins.jsonl", twins(_samples(folder), folder))
+    write_json(folder / "diversity.json", jsonl.to_json(diversity(_samples(folder), leaves)))
     if calibration is not None:
         write_json(folder / "calibration.json", jsonl.to_json(calibration))
+    return outcomes
 
 
-async def _drawn(
-    work: Work, leaves: Sequence[Leaf], book: DraftBook, scratch: Path
+def _samples(folder: Path) -> Iterator[Sample]:
+    return jsonl.read(folder / "accepted.jsonl", Sample)
+
+
+async def drawn(
+    work: Work,
+    plans: Sequence[generate.LeafPlan],
+    add: Callable[[Draft], None],
+    scratch: Path,
+    *,
+    stored: bool = False,
 ) -> tuple[list[generate.LeafOutcome], generate.Calibration | None]:
-    """Draw every leaf; decided drafts go to the book."""
-    recipe, watch, plan = work.recipe, work.watch, work.teacher
-    plans = leaf_plans(leaves, recipe, plan, graded_questions(recipe))
-    pack = generate.load_pack(plan.pack)
-    seed = recipe.generate.seed
-    async with models.open_teacher(recipe, plan, work.run.folder / "journal.sqlite") as journaled:
-        teacher = _Told(journaled, watch)
-        calibration = await generate.calibrate(plans, teacher, pack, seed=seed)
+    """Draw every leaf; `add` takes the decided drafts.
+
+    Raises:
+        BudgetSpent: The budget is reached; what was done is told.
+    """
+    told = _LeafCounts(plans, work.watch)
+    try:
+        return await _drawn(work, plans, add, told, scratch, stored)
+    except BudgetSpent as spent:
+        raise BudgetSpent(f"{spent.what}\n{told.so_far()}", spent.mend) from spent
+
+
+async def _drawn(  # noqa: PLR0913
+    work: Work,
+    plans: Sequence[generate.LeafPlan],
+    add: Callable[[Draft], None],
+    told: _LeafCounts,
+    scratch: Path,
+    stored: bool,
+) -> tuple[list[generate.LeafOutcome], generate.Calibration | None]:
+    recipe, watch = work.recipe, work.watch
+    seed, pack = recipe.generate.seed, work.pack
+    opening = models.open_stored if stored else models.open_teachers
+    async with opening(recipe, work.teacher, work.judges, work.run.folder / "journal.sqlite") as opened:
+        teacher = _Told(opened.teacher, watch)
+        judges = tuple(_Told(judge, watch) for judge in opened.judges)
+        calibration = await generate.calibrate(plans, teacher, pack, seed=seed, judges=judges)
         _say_calibration(calibration, watch)
         outcomes = []
-        told = _LeafCounts(plans, watch)
+        panel = generate.Panel(judges, recipe.generate.judges_agree)
         drawing = generate.generate(
-            plans,
-            teacher,
-            pack,
-            seed=seed,
-            slots=lambda: 1 if plan.weights else plan.in_flight,
-            scratch=scratch,
+            plans, teacher, pack, seed=seed, slots=opened.slots, panel=panel, scratch=scratch
         )
         async with contextlib.aclosing(drawing):
             async for found in drawing:
                 if isinstance(found, Draft):
-                    book.add(found)
+                    add(found)
                     told.decided(found)
                 else:
                     outcomes.append(found)
@@ -157,18 +205,22 @@ class _LeafCounts:
         elif outcome.accepted < outcome.target:
             self._watch(events.Note(too_few(outcome.leaf, outcome.accepted, outcome.target, outcome.draws)))
 
+    def so_far(self) -> str:
+        """What is done, by leaf: those that lack most first."""
+        rows = sorted((self._accepted[leaf] - target, leaf) for leaf, target in self._targets.items())
+        lines = [f"  {leaf}: {self._accepted[leaf]} of {self._targets[leaf]}" for _, leaf in rows[:_SHOWN]]
+        more = [f"  … and {len(rows) - _SHOWN} more leaves"] if len(rows) > _SHOWN else []
+        every = f"{sum(self._accepted.values())} of {sum(self._targets.values())} samples are there:"
+        return "\n".join([every, *lines, *more])
+
     def _tell(self, leaf: str, accepted: int, rejected: Mapping[str, int], done: bool = False) -> None:
         drawn = accepted + sum(rejected.values())
         self._watch(events.LeafProgress(leaf, drawn, accepted, self._targets[leaf], dict(rejected), done))
 
 
 def _say_calibration(calibration: generate.Calibration | None, watch: events.Watch) -> None:
-    if calibration is None:
-        return
-    told = f"the judge is right on {calibration.agreement:.0%} of {calibration.count} known pairs"
-    if calibration.at_chance:
-        told += ": that is chance, its verdicts filter nothing"
-    watch(events.Note(told))
+    for line in calibration.lines if calibration is not None else ():
+        watch(events.Note(line))
 
 
 def too_few(leaf: str, accepted: int, target: int, draws: int) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from feldspar import evaluate, events, jsonl, mix, models, taxonomy
+from feldspar import evaluate, events, generate, jsonl, mix, models, taxonomy
 from feldspar.errors import DatasetError, TaxonomyError
 from feldspar.recipe import DatasetSettings, Recipe
 from feldspar.run import Run
@@ -40,6 +40,16 @@ class Work:
         """The teacher that the recipe means; nothing is started."""
         return models.plan_teacher(self.recipe)
 
+    @cached_property
+    def judges(self) -> tuple[models.JudgePlan, ...]:
+        """The judges beside the teacher that the recipe means; nothing is started."""
+        return models.plan_judges(self.recipe, self.teacher)
+
+    @cached_property
+    def pack(self) -> generate.Pack:
+        """The teacher's prompts, with what the recipe puts over them."""
+        return pack_of(self.recipe, self.teacher)
+
     def source(self, entry: DatasetSettings) -> mix.Source:
         """Where one of the recipe's datasets is; looked for once, and no row of it is read."""
         if entry.name not in self._sources:
@@ -53,6 +63,15 @@ class Work:
     def path(self, stage: str, name: str) -> Path:
         """A file of a stage."""
         return self.run.path(stage) / name
+
+
+def pack_of(recipe: Recipe, teacher: models.TeacherPlan) -> generate.Pack:
+    """The teacher's prompts, with what the recipe puts over them.
+
+    Raises:
+        RecipeError: there is no such pack, or it says what it may not.
+    """
+    return generate.load_pack(teacher.pack, recipe.generate.prompts)
 
 
 def read_leaves(recipe: Recipe, watch: events.Watch) -> tuple[Leaf, ...]:

@@ -6,7 +6,9 @@ process. `Journaled` puts a `Journal` in front of any of them, so that no reply 
 
 from __future__ import annotations
 
-from feldspar.teacher.api import Costs, Reply, Request, Teacher, asked, key_of, schema_text
+from feldspar.teacher.api import Claim, Costs, Reply, Request, Teacher, asked, key_of, schema_text
+from feldspar.teacher.budget import Budget, Price
+from feldspar.teacher.deferred import Deferred
 from feldspar.teacher.embedded import (
     EMBEDDED_MODEL,
     EmbeddedServer,
@@ -15,23 +17,35 @@ from feldspar.teacher.embedded import (
     embedded_model,
     serve,
 )
-from feldspar.teacher.endpoints import Patience
+from feldspar.teacher.endpoints import EndpointState, Patience
 from feldspar.teacher.http import HttpTeacher
 from feldspar.teacher.journal import Journal
 from feldspar.teacher.journaled import Journaled
-from feldspar.teacher.scripted import Fault, ScriptedServer, ScriptedTeacher, request_of, scripted_server
+from feldspar.teacher.scripted import (
+    Fault,
+    ScriptedServer,
+    ScriptedTeacher,
+    busy,
+    request_of,
+    scripted_server,
+)
 from feldspar.teacher.tokens import CountTokens, approximate_counter, token_counter
 
 __all__ = [
     "EMBEDDED_MODEL",
+    "Budget",
+    "Claim",
     "Costs",
     "CountTokens",
+    "Deferred",
     "EmbeddedServer",
+    "EndpointState",
     "Fault",
     "HttpTeacher",
     "Journal",
     "Journaled",
     "Patience",
+    "Price",
     "Reply",
     "Request",
     "ScriptedServer",
@@ -39,6 +53,7 @@ __all__ = [
     "Teacher",
     "approximate_counter",
     "asked",
+    "busy",
     "context_length",
     "digest",
     "embedded_model",

@@ -3,6 +3,9 @@
 Before anything was answered, a wrong address, key or model is an error that a person mends at
 once; after the first success of the process the same signs are faults to wait out, since a
 server restarts behind its proxy with just such answers.
+
+What waits for a slot waits in `turns`; how many slots there are, each endpoint's `flow` finds out. A
+request that met a fault goes back there, with its rank, and holds no slot meanwhile.
 """
 
 from __future__ import annotations
@@ -12,38 +15,39 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import aiohttp
-
-from feldspar.errors import TeacherError, TeacherUnavailable
-from feldspar.teacher.answers import (
-    Answer,
-    Fault,
-    models_in,
-    not_json,
-    parsed,
-    read_answer,
-    refusal,
-    unknown_model,
-)
-from feldspar.teacher.api import Reply, Request, canonical
-from feldspar.teacher.endpoints import Endpoint, Patience, base_url, pick
+from feldspar.errors import TeacherError, TeacherRefused, TeacherUnavailable
+from feldspar.teacher.answers import Fault, read_answer, refusal
+from feldspar.teacher.api import Reply, Request
+from feldspar.teacher.endpoints import Endpoint, EndpointState, Patience, base_url, next_awake, pick
+from feldspar.teacher.flow import MOST, Flow
+from feldspar.teacher.listing import explained, models_fault
+from feldspar.teacher.poll import Polls
+from feldspar.teacher.turns import Turns
+from feldspar.teacher.wire import Wire
 
 log = logging.getLogger("feldspar.teacher")
-
-_LARGEST_BODY = 64 << 20  # bytes; a chat completion is far below
-_HTTP_OK = 200
-_NOTHING = "Start the server, or mend teacher.endpoints."
 
 
 @dataclass(slots=True)
 class _Struggle:
-    """One request's trouble so far."""
+    """Trouble so far: of one request, or of all of them since the last reply."""
 
-    since: float | None = None
+    overload_since: float | None = None
+    transport_since: float | None = None
     tries: int = 0
     last: Fault | None = None
+
+    def spent(self, fault: Fault, until: float, patience: Patience) -> bool:
+        """Takes a fault in; whether its kind's budget does not reach until then."""
+        now = time.monotonic()
+        self.tries += 1
+        self.last = fault
+        if fault.kind == "overload":
+            self.overload_since = now if self.overload_since is None else self.overload_since
+            return until - self.overload_since > patience.overload
+        self.transport_since = now if self.transport_since is None else self.transport_since
+        return until - self.transport_since > patience.total
 
 
 class HttpTeacher:
@@ -51,9 +55,9 @@ class HttpTeacher:
 
     Args:
         model: the name that the endpoints serve.
-        endpoints: base URLs, each ending in /v1. The one with the fewest in flight is asked next.
+        endpoints: base URLs, each ending in /v1. They share the load by what each delivers.
         api_key: sent as a bearer token; empty: no header.
-        max_in_flight: requests at a time, over all endpoints.
+        max_in_flight: requests at a time, over all endpoints, at most; None: as many as are of use.
         identity: what the replies depend on besides the model's name: the digest of the weights
             where they are a file, the recipe's revision, or both. Never an address.
         key_env: the environment variable to name when the key is not accepted.
@@ -68,14 +72,14 @@ class HttpTeacher:
         model: str,
         endpoints: Sequence[str],
         api_key: str = "",
-        max_in_flight: int = 64,
+        max_in_flight: int | None = None,
         identity: str = "",
         key_env: str = "FELDSPAR_API_KEY",
         patience: Patience | None = None,
     ) -> None:
         if not endpoints:
             raise TeacherError("teacher.endpoints is empty.", "Give at least one base URL.")
-        if max_in_flight < 1:
+        if max_in_flight is not None and max_in_flight < 1:
             raise TeacherError(f"teacher.max_in_flight is {max_in_flight}.", "Give 1 or more.")
         if not (api_key.isascii() and api_key.isprintable()):
             raise TeacherError(
@@ -84,13 +88,37 @@ class HttpTeacher:
             )
         self.model = model
         self.identity = f"{model}@{identity}" if identity else model
-        self._endpoints = [Endpoint(url) for url in dict.fromkeys(base_url(text) for text in endpoints)]
         self._api_key = api_key
         self._key_env = key_env
         self._patience = patience or Patience()
-        self._turn = asyncio.Semaphore(max_in_flight)
-        self._session: aiohttp.ClientSession | None = None
+        urls = list(dict.fromkeys(base_url(text) for text in endpoints))
+        self._most = max_in_flight if max_in_flight is not None else MOST * len(urls)
+        longest = self._patience.request / 2
+        first = -(-max_in_flight // len(urls)) if max_in_flight is not None else 0
+        self._endpoints = [Endpoint(url, Flow(min(MOST, self._most), first, longest)) for url in urls]
+        self._wires = {url: Wire(url, api_key, self._patience) for url in urls}
+        self._turns = Turns(self._take, self._free)
+        self._polls = Polls(self._turns.serve, self._lost, self._patience)
+        self._in_flight = 0
+        self._alarm: asyncio.TimerHandle | None = None
         self._proven = False
+        self._trouble = _Struggle()
+
+    @property
+    def limit(self) -> int:
+        """How many it has in flight at most just now, over all endpoints."""
+        now = time.monotonic()
+        return min(self._most, sum(endpoint.limit(now) for endpoint in self._endpoints))
+
+    @property
+    def waiting(self) -> int:
+        """How many wait here for their turn."""
+        return len(self._turns)
+
+    def state(self) -> tuple[EndpointState, ...]:
+        """How each endpoint is doing just now."""
+        now = time.monotonic()
+        return tuple(endpoint.state(now) for endpoint in self._endpoints)
 
     async def ask(self, request: Request) -> Reply:
         """One chat completion, through whichever endpoint answers.
@@ -98,16 +126,27 @@ class HttpTeacher:
         Raises:
             TeacherError: the request is rejected; or, before anything was answered, the address,
                 the key or the model is wrong.
+            TeacherRefused: the request is rejected by a server that has answered others.
             TeacherUnavailable: faults went on for longer than the patience.
         """
-        async with self._turn:
-            struggle = _Struggle()
-            while True:
-                endpoint = await self._next(struggle)
-                outcome = await self._try(endpoint, request)
-                if isinstance(outcome, Reply):
-                    return outcome
-                await self._after(outcome, endpoint, request, struggle)
+        arrival = self._turns.arrive()
+        struggle: _Struggle | None = None
+        while True:
+            endpoint = await self._turns.wait(request.rank, arrival)
+            try:
+                if request.claim is not None:
+                    request.claim.sent = True
+                sent_at = time.monotonic()
+                outcome = await self._try(endpoint, request, sent_at)
+                if isinstance(outcome, Fault) and outcome.kind != "refused":
+                    # Before the slot is free: the next must not go where this one failed.
+                    self._note(outcome, endpoint, sent_at, time.monotonic())
+            finally:
+                self._free(endpoint)
+            if isinstance(outcome, Reply):
+                return outcome
+            struggle = struggle or _Struggle()
+            await self._after(outcome, endpoint, request, struggle)
 
     async def probe(self) -> None:
         """Asks each endpoint for its models, before anything is generated.
@@ -124,7 +163,7 @@ class HttpTeacher:
         for fault in faults:
             if fault is not None and fault.kind == "setup":
                 raise fault.error()
-            if fault is not None and fault.kind == "down":
+            if fault is not None and fault.kind in {"down", "gone"}:
                 down.append(fault)
         if len(down) == len(self._endpoints):
             raise down[0].error()
@@ -133,170 +172,129 @@ class HttpTeacher:
 
     async def close(self) -> None:
         """Closes the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+        await self._polls.close()
+        await asyncio.gather(*(wire.close() for wire in self._wires.values()))
+
+    def _take(self) -> Endpoint | None:
+        """A slot at the endpoint with the most room, taken; None while there is none."""
+        if self._in_flight >= self._most:
+            return None
+        now = time.monotonic()
+        endpoint = pick(self._endpoints, now, self._patience)
+        if endpoint is None:
+            self._wake_at(now)
+            return None
+        self._in_flight += 1
+        endpoint.flow.sent(now)
+        self._polls.look(endpoint.url, endpoint.flow, self._wires[endpoint.url])
+        return endpoint
+
+    def _free(self, endpoint: Endpoint) -> None:
+        self._in_flight -= 1
+        endpoint.flow.ended(time.monotonic())
+        self._turns.serve()
+
+    def _wake_at(self, now: float) -> None:
+        """Sees to it that those who wait are served when an endpoint's rest ends, if nothing else does."""
+        if self._alarm is not None or not any(e.aside or e.rests_until > now for e in self._endpoints):
+            return
+        due = [e.rests_until for e in self._endpoints if e.rests_until > now]
+        pause = min(due) - now if due else self._patience.longest_pause
+        self._alarm = asyncio.get_running_loop().call_later(pause, self._wake)
+
+    def _wake(self) -> None:
+        self._alarm = None
+        self._turns.serve()
+
+    async def _try(self, endpoint: Endpoint, request: Request, sent_at: float) -> Reply | Fault:
+        schema = request.schema not in endpoint.refused_schemas
+        outcome = await self._post(endpoint, request.body(self.model, schema))
+        if isinstance(outcome, Fault):
+            if outcome.kind != "refused" or not request.schema or not schema:
+                return outcome
+            # Asked once more without the schema: if that is what the server minds, it is left out there.
+            refused, sent_at = outcome, time.monotonic()
+            outcome = await self._post(endpoint, request.body(self.model, False))
+            if isinstance(outcome, Fault):
+                return refused if outcome.kind == "refused" else outcome
+            endpoint.refused_schemas.add(request.schema)
+            log.warning("%s So it is asked without that schema from now on.", refused.what)
+        now = time.monotonic()
+        if endpoint.answered(now - sent_at, outcome.completion_tokens, now):
+            log.warning("%s answers again.", endpoint.url)
+        self._proven = True
+        if self._trouble.last is not None:
+            self._trouble = _Struggle()
+        return replace(outcome, seconds=now - sent_at)
+
+    async def _post(self, endpoint: Endpoint, body: bytes) -> Reply | Fault:
+        answer = await self._wires[endpoint.url].post("/chat/completions", body)
+        if isinstance(answer, Fault):
+            return answer
+        return read_answer(answer, endpoint.url, self._key_env, self._api_key)
+
+    async def _after(self, fault: Fault, endpoint: Endpoint, request: Request, struggle: _Struggle) -> None:
+        """Raises what ends the request; otherwise waits where that helps."""
+        if fault.kind == "refused":
+            error = refusal(fault, request, self._api_key)
+            # Of one that answers others it is about this request alone.
+            raise TeacherRefused(error.what, error.mend) if self._proven else error
+        if not self._proven and fault.kind == "missing":
+            fault = await explained(fault, self._wires[endpoint.url], self.model)
+        if not self._proven and fault.kind == "setup":
+            raise fault.error()
+        now = time.monotonic()
+        enough = max(self._patience.quick_tries, 2 * len(self._endpoints) - 1)
+        awake = max(now, next_awake(self._endpoints))
+        lost = self._trouble.spent(fault, awake, self._patience)
+        if struggle.spent(fault, awake, self._patience):
+            raise self._unavailable(fault, awake - now)
+        if not self._proven and fault.kind in {"down", "gone"} and struggle.tries >= enough:
+            raise fault.error()
+        if lost:
+            self._turns.fail(lambda: self._unavailable(fault, awake - now))
+        self._turns.serve()
+        if fault.kind != "overload" and struggle.tries >= len(self._endpoints) and awake <= now:
+            # Every endpoint had its try, and they answer others: it is this request that has trouble.
+            await asyncio.sleep(self._patience.pause(struggle.tries - len(self._endpoints) + 1))
+
+    def _note(self, fault: Fault, endpoint: Endpoint, sent_at: float, now: float) -> None:
+        """Lets the endpoint have the fault, and takes what hangs on a dead one from it."""
+        if fault.kind == "overload":
+            news = endpoint.overloaded(sent_at, now, self._patience, fault.wait)
+        else:
+            news = endpoint.failed(sent_at, now, self._patience, fault.kind == "gone", fault.wait)
+            if news and fault.kind == "gone" and endpoint.aside > 1:
+                self._wires[endpoint.url].drop()
+        if news:
+            log.warning("%s It is tried again.", fault.what)
+
+    def _lost(self, url: str, fault: Fault) -> None:
+        """Nothing is there any more, which no request may have noticed."""
+        now = time.monotonic()
+        for endpoint in self._endpoints:
+            if endpoint.url == url:
+                self._note(fault, endpoint, now, now)
 
     async def _probe(self, endpoint: Endpoint) -> Fault | None:
         fault: Fault | None = None
         for turn in range(self._patience.quick_tries):
             if turn:
                 await asyncio.sleep(self._patience.pause(turn))
-            fault = await self._models_fault(endpoint)
-            if fault is None or fault.kind != "down":
+            fault = await models_fault(self._wires[endpoint.url], self.model, self._key_env)
+            if fault is None or fault.kind not in {"down", "gone"}:
                 return fault
         return fault
 
-    async def _models_fault(self, endpoint: Endpoint) -> Fault | None:
-        answer = await self._get_models(endpoint)
-        if isinstance(answer, Fault):
-            return answer if answer.kind in {"down", "setup"} else None
-        if answer.status != _HTTP_OK:
-            outcome = read_answer(answer, endpoint.url, self._key_env, self._api_key)
-            # Any other status is a server that lacks this verb, or one that is busy.
-            return outcome if isinstance(outcome, Fault) and answer.status in {401, 403} else None
-        listed = models_in(answer.body)
-        if listed is None:
-            return not_json(answer, endpoint.url) if parsed(answer.body) is None else None
-        return None if self.model in listed else unknown_model(endpoint.url, self.model, listed)
-
-    async def _next(self, struggle: _Struggle) -> Endpoint:
-        """The endpoint to try, once one is awake."""
-        began = time.monotonic()
-        while True:
-            now = time.monotonic()
-            if (endpoint := pick(self._endpoints, now)) is not None:
-                return endpoint
-            wake = min(e.resting_until for e in self._endpoints)
-            deadline = (struggle.since if struggle.since is not None else began) + self._patience.total
-            if wake > deadline:
-                raise self._unavailable(struggle, wake - now)
-            # A little apart, so that not all who wait come back in the same instant.
-            await asyncio.sleep(max(0.0, wake - now) + self._patience.pause(1) * 0.1)
-
-    async def _try(self, endpoint: Endpoint, request: Request) -> Reply | Fault:
-        payload = request.payload(self.model)
-        dropped = request.schema in endpoint.refused_schemas
-        if dropped:
-            payload.pop("response_format", None)
-        started = time.monotonic()
-        endpoint.in_flight += 1
-        try:
-            outcome = await self._post(endpoint, payload)
-        finally:
-            endpoint.in_flight -= 1
-        if isinstance(outcome, Reply):
-            endpoint.failures, endpoint.resting_until = 0, 0.0
-            self._proven = True
-            return replace(outcome, seconds=time.monotonic() - started)
-        if outcome.kind == "refused" and request.schema and not dropped:
-            return await self._without_schema(endpoint, request, outcome)
-        return outcome
-
-    async def _without_schema(self, endpoint: Endpoint, request: Request, refused: Fault) -> Reply | Fault:
-        """Asks once more without the schema: if that is what the server minds, it is left out there."""
-        outcome = await self._try(endpoint, replace(request, schema=""))
-        if isinstance(outcome, Reply):
-            endpoint.refused_schemas.add(request.schema)
-            log.warning("%s So it is asked without that schema from now on.", refused.what)
-            return outcome
-        return refused if outcome.kind == "refused" else outcome
-
-    async def _post(self, endpoint: Endpoint, payload: dict[str, Any]) -> Reply | Fault:
-        body = canonical(payload).encode()
-        answer = await self._exchange("POST", endpoint, "/chat/completions", body)
-        if isinstance(answer, Fault):
-            return answer
-        return read_answer(answer, endpoint.url, self._key_env, self._api_key)
-
-    async def _get_models(self, endpoint: Endpoint) -> Answer | Fault:
-        return await self._exchange("GET", endpoint, "/models", None)
-
-    async def _after(self, fault: Fault, endpoint: Endpoint, request: Request, struggle: _Struggle) -> None:
-        """Raises what ends the request; otherwise notes the fault and waits where that helps."""
-        if fault.kind == "refused":
-            raise refusal(fault, request, self._api_key)
-        if not self._proven and fault.kind == "missing":
-            fault = await self._explained(fault, endpoint)
-        if not self._proven and fault.kind == "setup":
-            raise fault.error()
-        now = time.monotonic()
-        struggle.since = now if struggle.since is None else struggle.since
-        struggle.tries += 1
-        struggle.last = fault
-        if endpoint.failed(now, self._patience, fault.wait):
-            log.warning("%s It is tried again.", fault.what)
-        enough = max(self._patience.quick_tries, 2 * len(self._endpoints) - 1)
-        if not self._proven and fault.kind == "down" and struggle.tries >= enough:
-            raise fault.error()
-        if now - struggle.since > self._patience.total:
-            raise self._unavailable(struggle)
-        if struggle.tries >= len(self._endpoints):
-            await asyncio.sleep(self._patience.pause(struggle.tries - len(self._endpoints) + 1))
-
-    async def _explained(self, fault: Fault, endpoint: Endpoint) -> Fault:
-        """What a 404 means: another model's name, or another path."""
-        answer = await self._get_models(endpoint)
-        listed = models_in(answer.body) if isinstance(answer, Answer) and answer.status == _HTTP_OK else None
-        if listed is None:
-            return replace(fault, kind="setup", mend="Does the URL end in /v1, and is teacher.model right?")
-        if self.model not in listed:
-            return unknown_model(endpoint.url, self.model, listed)
-        return replace(fault, kind="setup")
-
-    def _unavailable(self, struggle: _Struggle, rest: float = 0.0) -> TeacherUnavailable:
+    def _unavailable(self, fault: Fault, rest: float) -> TeacherUnavailable:
         """The error of a fault that went on too long; `rest`: seconds for which nothing may be tried."""
-        said = struggle.last.what if struggle.last else f"{self._endpoints[0].url} has not been answering."
-        minutes = self._patience.total / 60
-        told = f"It was waited for, for {minutes:.3g} minutes."
-        if rest:
-            told = f"It rests for {rest / 60:.3g} more minutes; {minutes:.3g} in all are waited for."
+        budget = self._patience.overload if fault.kind == "overload" else self._patience.total
+        told = f"It was waited for, for {budget / 60:.3g} minutes."
+        if rest > 0:
+            told = f"It rests for {rest / 60:.3g} more minutes; {budget / 60:.3g} in all are waited for."
         return TeacherUnavailable(
-            f"{said} {told}",
+            f"{fault.what} {told}",
             "Run the same command again once it answers: every reply so far is kept.",
         )
-
-    async def _exchange(self, verb: str, endpoint: Endpoint, path: str, body: bytes | None) -> Answer | Fault:
-        url = endpoint.url
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        if self._api_key:
-            headers["Authorization"] = f"Bearer {self._api_key}"
-        try:
-            options: dict[str, Any] = {"headers": headers, "allow_redirects": False, "data": body}
-            async with self._connected().request(verb, url + path, **options) as response:
-                return Answer(response.status, response.headers, await _bounded(response))
-        except aiohttp.ClientSSLError:
-            return Fault(
-                "setup", f"{url}: the TLS connection fails.", "Is it http, or its certificate unknown?"
-            )
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-            return Fault("down", f"nothing answers at {url}.", _NOTHING)
-        except aiohttp.InvalidURL:
-            return Fault("setup", f"{url} is no URL.", _NOTHING)
-        except aiohttp.ClientResponseError:
-            return Fault("down", f"what answers at {url} does not speak HTTP.", _NOTHING)
-        except TimeoutError:
-            return Fault("wait", f"{url} has not answered within {self._patience.request:g} s.")
-        except (aiohttp.ClientError, OSError) as error:
-            return Fault("wait", f"{url} broke off ({type(error).__name__}).")
-
-    def _connected(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            limits = aiohttp.ClientTimeout(total=self._patience.request, sock_connect=self._patience.connect)
-            # The semaphore bounds the requests; a second bound here would only make them queue unseen.
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0), timeout=limits, cookie_jar=aiohttp.DummyCookieJar()
-            )
-        return self._session
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body; a `ClientPayloadError` if it is larger than any answer can be."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > _LARGEST_BODY:
-            raise aiohttp.ClientPayloadError("too large")
-        parts.append(part)
-    return b"".join(parts)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 from aiohttp import web
 
@@ -54,12 +55,19 @@ class ScriptedTeacher:
 class Fault:
     """What a scripted server does in place of an answer."""
 
-    kind: Literal["status", "hang", "reset", "garbage", "html"]
+    kind: Literal["status", "hang", "reset", "garbage", "truncated", "html"]
     status: int = 500
     """For `status`: the code; 200 or more."""
     body: str = ""
     """For `status`: what comes with it."""
     headers: tuple[tuple[str, str], ...] = ()
+
+
+def busy(status: int = 429, retry_after: float | None = None) -> Fault:
+    """A refusal for overload: 429, 503 or 529, with Retry-After in seconds if given."""
+    headers = () if retry_after is None else (("Retry-After", f"{retry_after:g}"),)
+    words = json.dumps({"error": {"message": "too many requests", "code": status}})
+    return Fault("status", status, words, headers)
 
 
 Faults = Callable[[int, dict[str, Any]], Fault | None]
@@ -76,7 +84,86 @@ class ScriptedServer:
     """Every body that was posted, faults included."""
     answered: int = 0
     in_flight: int = 0
+    """Requests that are here, those that wait for a slot included."""
     most_in_flight: int = 0
+    running: int = 0
+    """Requests in a slot."""
+    slot_seconds: float = 0.0
+    """Time that slots were worked in."""
+
+
+class Options(TypedDict, total=False):
+    """How a scripted server works on requests."""
+
+    duration: Callable[[Request], float]
+    """Seconds before the answer to a request, in place of `delay`."""
+    slots: int
+    """Requests that are worked on at a time; the rest wait, first come, first served. Left out: all."""
+    metrics: bool
+    """Whether `/metrics` tells how many run and how many wait, as vLLM does."""
+    port: int
+    """Left out, or 0: a free one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Play:
+    """What a server was told to be."""
+
+    function: Script
+    faults: Faults | None
+    models: Sequence[str] | None
+    api_key: str
+    duration: Callable[[Request], float]
+    slots: asyncio.Semaphore | None
+    server: ScriptedServer
+
+    async def listing(self, http: web.Request) -> web.StreamResponse:
+        if self.models is None:
+            raise web.HTTPNotFound
+        if not _has_key(http, self.api_key):
+            return _error(401, "no such key")
+        listed = [{"id": m, "object": "model"} for m in self.models]
+        return web.json_response({"object": "list", "data": listed})
+
+    async def completion(self, http: web.Request) -> web.StreamResponse:
+        body = await http.json()
+        server = self.server
+        server.bodies.append(body)
+        server.in_flight += 1
+        server.most_in_flight = max(server.most_in_flight, server.in_flight)
+        try:
+            fault = self.faults(len(server.bodies), body) if self.faults else None
+            if fault is not None:
+                return await _play(fault, http)
+            if not _has_key(http, self.api_key):
+                return _error(401, "no such key")
+            if self.models is not None and body.get("model") not in self.models:
+                return _error(404, f"model {body.get('model')!r} not found")
+            request = request_of(body)
+            async with self.slots or nullcontext():
+                await self._work(self.duration(request))
+            server.answered += 1
+            return web.json_response(_answer(body, self.function(request)))
+        finally:
+            server.in_flight -= 1
+
+    async def _work(self, seconds: float) -> None:
+        began = time.monotonic()
+        self.server.running += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.server.running -= 1
+            self.server.slot_seconds += time.monotonic() - began
+
+    async def metrics(self, _: web.Request) -> web.StreamResponse:
+        """vLLM's two gauges, in Prometheus' form."""
+        counts = {"running": self.server.running, "waiting": self.server.in_flight - self.server.running}
+        lines = []
+        for name, count in counts.items():
+            lines.append(f"# TYPE vllm:num_requests_{name} gauge")
+            lines.append(f'vllm:num_requests_{name}{{engine="0",model_name="scripted"}} {float(count)}')
+        return web.Response(text="\n".join([*lines, ""]), content_type="text/plain")
 
 
 @asynccontextmanager
@@ -86,8 +173,9 @@ async def scripted_server(
     models: Sequence[str] | None = ("scripted",),
     api_key: str = "",
     delay: float = 0.0,
+    **options: Unpack[Options],
 ) -> AsyncIterator[ScriptedServer]:
-    """An OpenAI-compatible server on a free port of 127.0.0.1.
+    """An OpenAI-compatible server on a port of 127.0.0.1.
 
     Args:
         function: request to text.
@@ -96,42 +184,22 @@ async def scripted_server(
             and any model is answered for.
         api_key: if given, a request without it gets 401.
         delay: seconds before each answer.
+        options: how it works: `duration`, `slots`, `metrics` and `port` of `Options`.
     """
     server = ScriptedServer()
-
-    async def listing(http: web.Request) -> web.StreamResponse:
-        if models is None:
-            raise web.HTTPNotFound
-        if not _has_key(http, api_key):
-            return _error(401, "no such key")
-        return web.json_response({"object": "list", "data": [{"id": m, "object": "model"} for m in models]})
-
-    async def completion(http: web.Request) -> web.StreamResponse:
-        body = await http.json()
-        server.bodies.append(body)
-        server.in_flight += 1
-        server.most_in_flight = max(server.most_in_flight, server.in_flight)
-        try:
-            fault = faults(len(server.bodies), body) if faults else None
-            if fault is not None:
-                return await _play(fault, http)
-            await asyncio.sleep(delay)
-            if not _has_key(http, api_key):
-                return _error(401, "no such key")
-            if models is not None and body.get("model") not in models:
-                return _error(404, f"model {body.get('model')!r} not found")
-            server.answered += 1
-            return web.json_response(_answer(body, function(request_of(body))))
-        finally:
-            server.in_flight -= 1
-
+    slots = asyncio.Semaphore(options["slots"]) if "slots" in options else None
+    duration = options.get("duration", lambda _: delay)
+    play = _Play(function, faults, models, api_key, duration, slots, server)
     app = web.Application()
-    app.router.add_get("/v1/models", listing)
-    app.router.add_post("/v1/chat/completions", completion)
-    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+    app.router.add_get("/v1/models", play.listing)
+    app.router.add_post("/v1/chat/completions", play.completion)
+    if options.get("metrics"):
+        app.router.add_get("/metrics", play.metrics)
+    # A request that its sender gave up gives its slot to the next.
+    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None, handler_cancellation=True)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", options.get("port", 0))
         await site.start()
         server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
         yield server
@@ -151,6 +219,7 @@ def request_of(body: dict[str, Any]) -> Request:
         body["seed"],
         schema_text(described) if described is not None else "",
         tuple(body.get("stop", ())),
+        body.get("top_logprobs", 0),
     )
 
 
@@ -184,6 +253,13 @@ async def _play(fault: Fault, http: web.Request) -> web.StreamResponse:
         if http.transport is not None:
             http.transport.abort()
         return web.Response()
+    if fault.kind == "truncated":
+        cut = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": "1000"})
+        await cut.prepare(http)
+        await cut.write(b'{"choices": [{"mess')
+        if http.transport is not None:
+            http.transport.close()
+        return cut
     if fault.kind == "garbage":
         return web.Response(text='{"choices": [{"mess', content_type="application/json")
     if fault.kind == "html":

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+from plans import HELD, knowledge, perfect, plan, skill
+
+from feldspar.generate import LeafPlan, load_pack
+from feldspar.generate.ask import Context
+from feldspar.generate.language import language_of
+from feldspar.generate.plan import section_name
+from feldspar.generate.pool import ANY_TASK, by_task, pooled
+from feldspar.generate.skills import FREEFORM, GROUNDED
+from feldspar.teacher import Reply, Request
+from feldspar.types import Draft, Leaf, Message, Origin, Sample, Seed
+
+
+def task(name: str, *questions: str, context: str = "") -> Leaf:
+    seeds = tuple(Seed(question, f"Answer to {question}", context) for question in questions)
+    return Leaf(f"compositional_skills/{name}", "compositional_skills", f"The task of {name}", seeds)
+
+
+VERSE = task("verse", "Compose a verse on rain", "Compose a verse on snow", "Compose a verse on hail")
+MATHS = task("maths", "Add seven and nine", "Take four from ten", "Halve the number fifty")
+NOTES = task("notes", "Shorten this", "List the dates", context="The fair is on 3 May.")
+
+
+class Told:
+    """A teacher that keeps what it was asked."""
+
+    identity = "told"
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    async def ask(self, request: Request) -> Reply:
+        self.requests.append(request)
+        return Reply(perfect(request))
+
+    async def close(self) -> None:
+        return None
+
+
+def drawn(of: LeafPlan, draws: int, seed: int = 0) -> tuple[list[Draft], list[Request]]:
+    teacher, pack = Told(), load_pack("default")
+    section = section_name(of)
+    context = Context(of, teacher, pack, pack.sections[section], seed)
+
+    async def all_of() -> list[Draft]:
+        found = []
+        for number in range(1, draws + 1):
+            draft = Draft(f"{of.leaf.path}#{number}", of.leaf.path, number)
+            for step in GROUNDED if section == "grounded" else FREEFORM:
+                draft = draft if draft.rejected else await step(draft, context)
+            found.append(draft)
+        return found
+
+    return asyncio.run(all_of()), teacher.requests
+
+
+def test_seeds_come_from_all_leaves_of_the_pipeline_and_no_task_is_named() -> None:
+    plans = pooled([plan(leaf) for leaf in (VERSE, MATHS, NOTES)])
+    assert [section_name(one) for one in plans] == ["freeform", "freeform", "grounded"]
+    assert set(plans[0].seeds) == {*VERSE.seeds, *MATHS.seeds} == set(plans[1].seeds)
+    assert plans[2].seeds == NOTES.seeds
+    drafts, requests = drawn(plans[0], 30)
+    shown = {plans[0].seeds[place] for draft in drafts for place in draft.seeds}
+    assert shown == {*VERSE.seeds, *MATHS.seeds}
+    mixed = [len({plans[0].seeds[place] in VERSE.seeds for place in draft.seeds}) for draft in drafts]
+    assert mixed.count(2) > 15, "most prompts show both tasks"
+    said = json.dumps([[message.content for message in request.messages] for request in requests])
+    assert "The task of" not in said
+    assert ANY_TASK in said
+
+
+def test_as_many_draws_and_calls_under_the_same_ids() -> None:
+    before = [plan(leaf, target=5, max_draws=9) for leaf in (VERSE, MATHS)]
+    after = pooled(before)
+    assert [(one.leaf.path, one.target, one.max_draws, one.leaf.style) for one in after] == [
+        (one.leaf.path, 5, 9, one.leaf.style) for one in before
+    ]
+    (drafts, requests), (taxonomy, asked) = drawn(after[0], 6), drawn(before[0], 6)
+    assert [draft.id for draft in drafts] == [draft.id for draft in taxonomy]
+    assert len(requests) == len(asked)
+    assert [request.seed for request in requests] == [request.seed for request in asked]
+
+
+def test_the_same_again_and_another_for_another_seed() -> None:
+    one = pooled([plan(leaf) for leaf in (VERSE, MATHS)])[1]
+    again = pooled([plan(leaf) for leaf in (VERSE, MATHS)])[1]
+    assert drawn(one, 5) == drawn(again, 5)
+    assert [draft.seeds for draft in drawn(one, 9)[0]] != [draft.seeds for draft in drawn(one, 9, seed=1)[0]]
+
+
+def test_knowledge_stays_by_leaf() -> None:
+    plans = [plan(knowledge()), plan(VERSE), plan(knowledge("other"))]
+    after = pooled(plans)
+    assert (after[0], after[2]) == (plans[0], plans[2])
+    assert after[1].seeds == VERSE.seeds
+
+
+def test_what_one_leaf_holds_out_no_leaf_shows_or_asks() -> None:
+    held = replace(VERSE, seeds=(*VERSE.seeds, Seed(f"Compose a verse on {HELD}", "No.")))
+    # The other leaf shows the very question, in other letters.
+    shows = replace(MATHS, seeds=(*MATHS.seeds, Seed(f"compose  a verse on {HELD}", "Yes.")))
+    plans = [replace(plan(held), seeds=VERSE.seeds), replace(plan(shows), avoid=("Name a lake",))]
+    after = pooled(plans)
+    for one in after:
+        assert not any(HELD in seed.question for seed in one.seeds)
+        assert any(HELD.casefold() in asked for asked in one.held_out)
+        assert "Name a lake" in one.held_out
+    _, requests = drawn(after[1], 12)
+    assert HELD.casefold() not in json.dumps([[m.content for m in r.messages] for r in requests]).casefold()
+
+
+def test_a_pool_of_several_languages_asks_for_none() -> None:
+    german = task(
+        "verse_de", "Schreibe einen Vers über den Regen", "Schreibe einen kurzen Vers über den Hund"
+    )
+    assert language_of(german) == "German"
+    assert language_of(pooled([plan(german)])[0].leaf) == "German"
+    plans = pooled([plan(german), plan(VERSE), plan(MATHS)])
+    assert len({language_of(one.leaf) for one in plans}) == 1
+    assert language_of(plans[0].leaf) != "German"
+    told = [plan(replace(leaf, language="Latin")) for leaf in (VERSE, MATHS)]
+    assert {one.leaf.language for one in pooled(told)} == {"Latin"}
+    assert {one.leaf.language for one in pooled([*told, plan(german)])} == {""}
+
+
+def test_a_leaf_without_seeds_or_alone_is_no_trouble() -> None:
+    bare = replace(VERSE, seeds=())
+    assert pooled([]) == []
+    assert pooled([plan(bare)])[0].seeds == ()
+    assert pooled([plan(skill())])[0].seeds == skill().seeds
+
+
+@pytest.mark.parametrize(
+    ("asked", "leaf"),
+    [
+        ("Compose a verse on frost", "compositional_skills/verse"),
+        ("Take three from eleven", "compositional_skills/maths"),
+        ("Wholly unlike", ""),
+    ],
+)
+def test_a_sample_s_task_is_that_of_the_nearest_seed(asked: str, leaf: str) -> None:
+    mine = Sample(
+        "compositional_skills/notes#1",
+        "compositional_skills/notes",
+        "compositional_skills",
+        (Message("user", asked), Message("assistant", "Yes.")),
+        Origin("generated", ""),
+    )
+    known = replace(mine, leaf="knowledge/quarl", branch="knowledge")
+    found = list(by_task([mine, known], [VERSE, MATHS, knowledge()], least=0.2))
+    assert found == [replace(mine, leaf=leaf), known]
