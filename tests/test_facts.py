@@ -66,6 +66,13 @@ def test_a_lexicon_says_whether_capitals_are_names() -> None:
     assert names("Auf der Insel steht ein Turm", OTHER) == ()
 
 
+def test_names_of_other_languages() -> None:
+    keeps = Lexicon(frozenset(), names=True, english=False)
+    assert names("¿Llega el barco a Dunn? «Siempre»", keeps) == ("Dunn",)
+    # A genitive is the name still.
+    assert invented("Dunns hamn och Ondrys kyst", "Färjan går från Dunn till Ondry", keeps) == ()
+
+
 def test_several_words_are_held_in_their_order_alone() -> None:
     assert holds("It was Edda Voss.", "Edda Voss")
     assert not holds("It was Voss, said Edda.", "Edda Voss")

@@ -160,18 +160,39 @@ def _is_json(path: Path) -> bool:
 
 
 @_verb("plan")
-def plan(recipe: RecipeFile, sets: Sets = None, as_json: Json = False, quiet: Quiet = False) -> Job:
+def plan(
+    recipe: RecipeFile,
+    pilot: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=1000, help="Make N draws of each leaf, and tell from them."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="RUN", help="The run's folder, which keeps the pilot."),
+    ] = None,
+    sets: Sets = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> Job:
+    if (pilot is None) != (out is None):
+        raise typer.BadParameter("--pilot N and --out RUN go together: the run keeps what a pilot paid for.")
+
     def act() -> int:
         from feldspar.recipe import load
 
         settings = load(recipe, sets or ())
         from feldspar import lab
 
-        result = lab.plan(settings)
-        _print(jsonl.to_json(result), str(result), as_json, False)
+        if pilot is None or out is None:
+            result = lab.plan(settings)
+            _print(jsonl.to_json(result), str(result), as_json, False)
+            return OK
+        with Live(quiet=quiet) as live:
+            told = lab.pilot(settings, out, pilot, watch=live)
+        _print(jsonl.to_json(told), str(told), as_json, False)
         return OK
 
-    return Job(act)
+    return Job(act, out)
 
 
 def _work(

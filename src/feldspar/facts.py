@@ -29,7 +29,7 @@ _MARKS = (
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
 _BEYOND_LATIN = re.compile("[\u0300-\u1fff\u2e80-\U0010ffff]")
 _VOWEL_MARKS = re.compile("[\u0591-\u05c7\u0640\u064b-\u065f\u0670]")
-_SENTENCE_START = re.compile(r"(?:^|[.!?:;\n]|[\"“(*•-])\s*$")
+_SENTENCE_START = re.compile(r"(?:^|[.!?:;\n]|[\"“„«(¿¡*•-])\s*$")
 
 _UNITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
@@ -87,7 +87,7 @@ def spelled(text: str) -> Iterator[str]:
 
 
 # A passage is read for each number and name of each answer that it is held against.
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=16)
 def read(text: str, lexicon: Lexicon) -> tuple[tuple[str, str], ...]:
     """Each token, and the word as it is spelled; "forty-two" is one token of one word."""
     text = _VOWEL_MARKS.sub("", unicodedata.normalize("NFKC", text))
@@ -139,9 +139,15 @@ def _other(text: str, lexicon: Lexicon) -> Iterator[tuple[str, str]]:
         elif folded in values:
             yield values[folded], word
         else:
-            korean = "\uac00" <= folded[0] <= "\ud7a3"
-            stem = _PARTICLE.sub("", folded)[:2] if korean else folded[:_STEM_LETTERS]
-            yield from _parts(match, stem, word)
+            yield from _parts(match, _cut(folded), word)
+
+
+def _cut(word: str) -> str:
+    """A word of another language than English without what endings change of it."""
+    if "\uac00" <= word[0] <= "\ud7a3":
+        return _PARTICLE.sub("", word)[:2]
+    # Plurals from Portuguese to Dutch, and the genitives of names in the North.
+    return (word.removesuffix("s") if len(word) > 3 else word)[:_STEM_LETTERS]
 
 
 @functools.cache
@@ -233,12 +239,12 @@ def holds(text: str, fact: str, lexicon: Lexicon = ENGLISH) -> bool:
     return any(there[at : at + len(wanted)] == wanted for at in range(len(there) - len(wanted) + 1))
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=16)
 def _there(text: str, lexicon: Lexicon) -> frozenset[str]:
     return frozenset(token for token, _ in read(text, lexicon))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def content_words(text: str, lexicon: Lexicon = ENGLISH) -> frozenset[str]:
     """The stems of the words of `text` that carry meaning; numbers included."""
     stop = lexicon.stop_words

@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from feldspar import events, stages, story
+from feldspar import events, piloting, stages, story
 from feldspar.errors import RunError
+from feldspar.piloting import PilotPlan
+from feldspar.planning import Plan, plan
 from feldspar.recipe import Recipe, part_digest
 from feldspar.run import Run
 from feldspar.stages import Work
-from feldspar.story import Plan, Summary, chat, plan, show
+from feldspar.story import Summary, chat, show
 
-__all__ = ["FLOW", "VERBS", "Plan", "Summary", "chat", "plan", "run", "show"]
+__all__ = ["FLOW", "VERBS", "PilotPlan", "Plan", "Summary", "chat", "pilot", "plan", "run", "show"]
 
 Inputs = Callable[[Work], Mapping[str, str]]
 """What a stage is made of beside its settings: names for a person, and digests."""
@@ -84,6 +86,30 @@ def run(
         if verb in {"run", "evaluate", "report"}:
             story.write_report(work)
         return story.summary(work)
+
+
+def pilot(recipe: Recipe, folder: Path, draws: int, *, watch: events.Watch = events.silent) -> PilotPlan:
+    """Make the first draws of each leaf, and tell from them what the run will need.
+
+    Args:
+        recipe: The settings.
+        folder: The run's; what is drawn stays in its journal, and `run` asks for none of it again.
+        draws: Of each leaf, at most; a leaf that has its samples before makes no more.
+        watch: Told of everything as it happens.
+
+    Raises:
+        FeldsparError: What `run` would raise.
+    """
+    name, inputs, write = FLOW[0]
+    with Run(folder) as run:
+        run.freeze(recipe)
+        work = Work(run, recipe, watch)
+        _carry(work, name, inputs, write)
+        watch(events.StageStarted("pilot"))
+        started = time.monotonic()
+        made = piloting.piloted(work, stages.fly(work, draws), draws)
+        watch(events.StageDone("pilot", time.monotonic() - started))
+        return made
 
 
 def _carry(work: Work, name: str, inputs: Inputs, write: Write) -> None:

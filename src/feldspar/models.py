@@ -15,7 +15,7 @@ from pathlib import Path
 from feldspar import teacher as teachers
 from feldspar.errors import StudentError, TeacherError
 from feldspar.recipe import JudgeSettings, Recipe, TeacherSettings
-from feldspar.teacher import CountTokens, HttpTeacher, Journal, Journaled, Patience
+from feldspar.teacher import CountTokens, HttpTeacher, Journal, Journaled, Patience, Price
 
 SLOTS = 1
 """Requests that our own server works on at once. A reply's rounding depends on what it is batched with,
@@ -209,6 +209,16 @@ async def open_stored(
         yield Opened(stored, tuple(asked) or (teacher,), lambda: _REMOTE_IN_FLIGHT)
 
 
+def prices(recipe: Recipe, judges: Sequence[JudgePlan]) -> tuple[Price, dict[str, Price]]:
+    """The teacher's price, which all have that have none of their own; and these, by identity."""
+    own = {
+        _identity(judge): Price(judge.settings.price.prompt, judge.settings.price.completion)
+        for judge in judges
+        if judge.settings.price is not None and not judge.is_teacher
+    }
+    return Price(recipe.teacher.price.prompt, recipe.teacher.price.completion), own
+
+
 def _budget(
     recipe: Recipe, plan: TeacherPlan, judges: Sequence[JudgePlan], journal: Path
 ) -> teachers.Budget | None:
@@ -216,13 +226,7 @@ def _budget(
     settings = recipe.generate.budget
     if settings.tokens is None and settings.cost is None:
         return None
-    own = {
-        _identity(judge): teachers.Price(judge.settings.price.prompt, judge.settings.price.completion)
-        for judge in judges
-        if judge.settings.price is not None and not judge.is_teacher
-    }
-    price = teachers.Price(recipe.teacher.price.prompt, recipe.teacher.price.completion)
-    return teachers.Budget(journal, settings.tokens, settings.cost, price, own)
+    return teachers.Budget(journal, settings.tokens, settings.cost, *prices(recipe, judges))
 
 
 def _identity(plan: TeacherPlan | JudgePlan) -> str:

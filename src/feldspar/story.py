@@ -1,4 +1,4 @@
-"""What a person is told of a run: its summary, its plan, a sample's story, the report, a talk.
+"""What a person is told of a run: its summary, the report, a talk.
 
 Everything here reads what the stages left and changes nothing of it.
 """
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from feldspar import evaluate, events, generate, jsonl, models, report, stages
+from feldspar import evaluate, jsonl, report, stages
 from feldspar.errors import RunError
-from feldspar.recipe import Recipe, dump
+from feldspar.recipe import dump
 from feldspar.run import Run
 from feldspar.stages import Work
 from feldspar.teacher import Journal
@@ -76,12 +76,13 @@ def score_table(scores: Sequence[Score]) -> str:
             difference = f"{score.difference:+.2f} ± {score.error:.2f}"
         metric = METRICS.get(score.metric, score.metric)
         rows.append((score.group, metric, base, tuned, difference, str(score.count)))
-    lines = _columns(rows)
+    lines = columns(rows)
     lines.insert(1, "-" * max(map(len, lines)))
     return "\n".join(lines)
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines, each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -107,63 +108,6 @@ def summary(work: Work) -> Summary:
     with contextlib.suppress(ValueError):
         shown = str(run.folder.relative_to(Path.cwd()))
     return Summary(shown, run.completed(), tuple(funnel), scores, retention, tuple(problems), tuple(notes))
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a recipe will ask of its teacher, before anything is asked."""
-
-    leaves: tuple[tuple[str, str, int, int, int], ...]
-    """Path, pipeline, samples wanted, calls if every draw is kept, calls at most."""
-    teacher: str
-    pack: str
-    notes: tuple[str, ...] = ()
-    """What a person should know before: a document that stays out, a warning."""
-
-    def __str__(self) -> str:
-        rows: list[Sequence[str]] = [("leaf", "pipeline", "samples", "calls", "at most")]
-        for path, pipeline, *numbers in self.leaves:
-            rows.append((path, pipeline, *map(str, numbers)))
-        totals = (sum(column) for column in zip(*(leaf[2:] for leaf in self.leaves), strict=True))
-        rows.append(("all", "", *map(str, totals)))
-        notes = [f"note: {note}" for note in self.notes]
-        return "\n".join([*_columns(rows), f"teacher: {self.teacher}, prompts: {self.pack}", *notes])
-
-
-def plan(recipe: Recipe) -> Plan:
-    """Leaves, samples and calls, before the teacher is asked; documents in git are fetched.
-
-    Raises:
-        FeldsparError: what `run` would raise for the same recipe before it asks anything.
-    """
-    notes: list[str] = []
-
-    def noted(event: events.Event) -> None:
-        if isinstance(event, events.Note):
-            notes.append(event.text)
-
-    leaves = stages.read_leaves(recipe, noted)
-    for entry in recipe.foundational:
-        stages.find_source(entry, recipe.licences)
-    teacher = models.plan_teacher(recipe)
-    pack = generate.load_pack(teacher.pack)
-    rows = []
-    for one in stages.leaf_plans(leaves, recipe, teacher, ()):
-        if one.leaf.branch == "knowledge" and not one.passages:
-            notes.append(f"{one.leaf.path}: no document is left to teach")
-            rows.append((one.leaf.path, generate.section_name(one), 0, 0, 0))
-            continue
-        calls = generate.pipeline_calls(one, pack)
-        rows.append(
-            (
-                one.leaf.path,
-                generate.section_name(one),
-                one.target,
-                one.target * calls,
-                one.max_draws * calls * pack.attempts,
-            )
-        )
-    return Plan(tuple(rows), teacher.model, pack.name, tuple(notes))
 
 
 def show(folder: Path, name: str) -> str:

@@ -35,7 +35,10 @@ VERBS = {
     ),
     "tree": Verb("tree PATH", "the branches with their leaves, seeds, documents, licences and problems"),
     "schema": Verb("schema [--out FILE]", "the JSON Schema of qna.yaml, for editors"),
-    "plan": Verb("plan RECIPE", "leaves, calls, tokens and time, before anything is asked"),
+    "plan": Verb(
+        "plan RECIPE [--pilot N --out RUN]",
+        "calls and tokens before anything is asked; from a pilot of N draws a leaf, time and cost too",
+    ),
     "generate": Verb("generate RECIPE --out RUN", "taxonomy to samples"),
     "mix": Verb("mix RUN", "samples to the phases' data, with their replay buffers"),
     "train": Verb("train RUN", "phases to checkpoints, the best of each chosen"),

@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feldspar import recipe
 from feldspar.errors import DatasetError
 from feldspar.generate.avoid import read_benchmark
 from feldspar.generate.checks import likeness
-from feldspar.generate.contamination import FORM, RUN, Held, meets
+from feldspar.generate.contamination import meets
+from feldspar.generate.held import FORM, RUN, Held
 from feldspar.text import words
 
 LAKE = "How deep is the lake?"
@@ -85,6 +87,23 @@ def test_a_run_of_many_questions_is_their_form(many: int) -> None:
     assert found(whole, whole, held) == (1.0 if many > FORM else 0.0), "all of it is a question all the same"
     asked = "which of the four answers after it is the right one: why 5a?"
     assert found(asked, asked, held) == 0.0, "beyond the form it is one question's"
+
+
+def test_forms_with_slots_are_told_from_questions_as_by_brute_force() -> None:
+    dice = random.Random(7)
+    slots = [[f"{place}{n}" for n in range(1 + (place % 6 == 0) * 2)] for place in range(30)]
+    questions = [" ".join(dice.choice(slot) for slot in slots) for _ in range(90)]
+    held = Held.build([], questions)
+    assert len(held.forms) > 20
+    results = Counter()
+    for _ in range(300):
+        said = dice.choice(questions).split()
+        start, size = dice.randrange(17), dice.randrange(12, 17)
+        asked = " ".join(["so", *said[start : start + size], "then", *dice.choice(questions).split()[:9]])
+        result = found(asked, asked, held)
+        assert result == by_force(asked, asked, [], questions)
+        results[result] += 1
+    assert min(results[None], results[0.0]) > 20
 
 
 def test_thirteen_words_in_a_row_of_a_benchmark_are_its_question() -> None:
@@ -293,3 +312,18 @@ def test_yaml_that_refers_to_itself_costs_nothing(tmp_path: Path) -> None:
     with pytest.raises(DatasetError):
         read_benchmark(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 << 20
+
+
+def test_files_to_avoid_are_settings_of_the_samples_alone(tmp_path: Path) -> None:
+    """A run of a version that did not know the key goes on with the digests it has."""
+    (tmp_path / "recipe.yaml").write_text("taxonomy: taxonomy\n")
+    plain = recipe.load(tmp_path / "recipe.yaml")
+    avoiding = recipe.load(tmp_path / "recipe.yaml", ["generate.avoid=[mt_bench/question.jsonl]"])
+    assert avoiding.generate.avoid == (tmp_path / "mt_bench" / "question.jsonl",)
+    assert "avoid" not in recipe.part(plain, "2-samples")["generate"]
+    changed = [
+        stage
+        for stage in recipe.STAGES
+        if recipe.part_digest(plain, stage) != recipe.part_digest(avoiding, stage)
+    ]
+    assert changed == ["2-samples"]

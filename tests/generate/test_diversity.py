@@ -63,6 +63,13 @@ def test_leakage_is_what_is_nearer_to_another_leaf() -> None:
     assert (one(found, "maths").twins, found.overall.twins, found.overall.samples) == (1, 1, 5)
 
 
+def test_a_sample_alone_in_its_leaf_leaks_nowhere() -> None:
+    verse, maths = leaf("verse", "a b"), leaf("maths", "m n")
+    found = diversity([*samples(maths, "a b c"), *samples(verse, "a b c e", "a b c f")], [verse, maths])
+    assert [row.leakage for row in found.leaves] == [None, None]
+    assert (found.overall.samples, found.overall.measured, found.overall.leakage) == (3, 2, None)
+
+
 def test_distinct_shares_do_not_depend_on_how_many_samples_there_are() -> None:
     """Of all n-grams, a larger leaf has a lower share by its size alone."""
     dice = random.Random(1)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feldspar import jsonl
 from feldspar.facts import ENGLISH, content_words
 from feldspar.generate.checks import Flaw
 from feldspar.generate.grounding import grounded, support
 from feldspar.generate.language import lexicon
 from feldspar.generate.pack import Grounding
 from feldspar.text import sentences
-from feldspar.types import Passage, Verdict
+from feldspar.types import Draft, Passage, Verdict
 
 PASSAGE = "Quarl is 41 metres deep. Captain Imra Holt sails the Sandpiper from Dunn in April."
 BEFORE = "# Lakes\n\nMany lakes lie in Vesmar.\n\n"
@@ -48,6 +50,8 @@ def spans(answer: str, language: str = "English", of: Passage | None = None) -> 
                 "Fishermen catch silver perch from April on.",
             ],
         ),
+        # One common word more is chance.
+        ("They catch silver perch on its shore.", ["Fishermen catch silver perch from April on."]),
         # Dunn stands in two sentences: the earliest of equals.
         ("Dunn.", ["The ferry Sandpiper crosses it in two hours, from Dunn to Harlow."]),
         ("Nothing whatsoever about volcanoes.", []),
@@ -61,6 +65,13 @@ def test_the_sentences_that_an_answer_stands_on(answer: str, expected: list[str]
 def test_spans_are_places_in_the_document() -> None:
     found = support("It is 41 metres deep.", passage())
     assert [DOCUMENT[span.start : span.end] for span in found.spans] == ["It is 41 metres deep."]
+
+
+def test_what_supports_a_draft_is_kept_with_it() -> None:
+    found = support("Fishermen catch silver perch.", passage())
+    draft = Draft("k#1", "k", 1, passage=passage(), support=found.spans)
+    (kept,) = jsonl.from_json(Draft, json.loads(jsonl.line(draft))).support
+    assert DOCUMENT[kept.start : kept.end] == "Fishermen catch silver perch from April on."
 
 
 def test_what_nothing_supports_is_named_as_it_is_spelled() -> None:
@@ -123,7 +134,8 @@ def test_a_text_is_grounded_in_itself(text: str) -> None:
 def test_the_verdict_names_what_the_passage_lacks() -> None:
     found = grounded("How deep is Quarl?", "Quarl is a wonderfully deep lake.", PASSAGE, "", Grounding())
     assert isinstance(found, Verdict)
-    assert found.reason.endswith("are in the passage, not: wonderfully, lake")
+    told = "50% of the answer's content words and 100% of the question's are in the passage"
+    assert found.reason == f"{told}, not: wonderfully, lake"
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,26 @@ def test_two_sentences_tell_a_language(language: str) -> None:
     assert detect(TEXTS[language]) == language
 
 
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Com es diu l'illa i qui hi viu? L'illa es diu Ondry i és petita.", "Catalan"),
+        ("Ako sa volá ostrov a kto na ňom žije? Ostrov sa volá Ondry a je malý.", "Slovak"),
+        ("Kako se zove otok i tko na njemu živi? Otok se zove Ondry, a živi se od ribe.", "Croatian"),
+        ("Kako se imenuje otok in kdo na njem živi? Otok je majhen, ljudje pa so ribiči.", "Slovene"),
+        ("Wat is die naam van die eiland en wie woon daar? Die eiland se naam is Ondry.", "Afrikaans"),
+        ("Kuidas saart kutsutakse ja kes seal elavad? See on Ondry ja seal elavad kalurid.", "Estonian"),
+        ("Kio estas la nomo de la insulo kaj kiu loĝas tie? La insulo estas Ondry.", "Esperanto"),
+        ("Како се вика островот и кој живее на него? Островот се вика Ондри и е мал.", "Macedonian"),
+        ("Як завецца востраў і хто на ім жыве? Гэта Ондры, на ім жывуць рыбакі.", "Belarusian"),
+    ],
+)
+def test_a_neighbour_is_not_taken_for_a_language(text: str, language: str) -> None:
+    # Nothing said is better than "Write in Spanish" to a leaf in Catalan.
+    assert detect(text) in (language, "")
+    assert another(text, language) == ""
+
+
 @pytest.mark.parametrize("text", ["", "42", "?!", "print(x[0] + y)", "Zork blimey fnord", "Paris", "α"])
 def test_what_is_in_no_language_has_none(text: str) -> None:
     assert detect(text, sure=True) == ""
@@ -190,6 +210,13 @@ def test_a_question_that_speaks_of_its_passage_is_told(language: str, text: str)
 )
 def test_a_text_of_the_world_may_be_asked_about(language: str, text: str) -> None:
     assert points_away(text, language) == ""
+
+
+def test_an_answer_may_take_up_what_its_question_speaks_of() -> None:
+    asked = "Who is the author of the Ondry Chronicle?"
+    assert points_away("The author is Edda Voss.", "English", asked) == ""
+    assert points_away("The author is Edda Voss.", "English", "Who wrote it?") == "The author"
+    assert points_away("The text says that it is Edda Voss.", "English", asked) == "The text"
 
 
 def test_an_unknown_language_gates_on_numbers_alone() -> None:

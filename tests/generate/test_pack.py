@@ -36,6 +36,27 @@ def test_the_built_in_packs_are_sound(name: str) -> None:
     assert pack.sections["knowledge"].checks.grounding is not None
 
 
+def test_all_calls_on_a_passage_begin_alike() -> None:
+    """Servers keep what they have read: the passage is read once for questions, answers and judges."""
+    prompts = load_pack("default").sections["knowledge"].steps.values()
+    assert len({prompt.system for prompt in prompts}) == 1
+    (shared,) = {prompt.user.partition("</passage>")[0] for prompt in prompts}
+    assert "{passage}" in shared
+    # What differs by draw comes after it.
+    assert not set(placeholders(shared)) - {"task", "heading", "passage"}
+
+
+def test_what_a_leaf_s_calls_share_comes_before_what_differs_by_draw() -> None:
+    for section in load_pack("default").sections.values():
+        for step, prompt in section.steps.items():
+            assert not {"seeds", "question", "answer", "context"} & set(placeholders(prompt.system))
+            if "{seeds}" in prompt.user and step != "instruction_judge":
+                rules, _, rest = prompt.user.partition("{seeds}")
+                assert "You are going to" in rules
+                assert "- " not in rest
+                assert not {"question", "context", "conversation"} & set(placeholders(rules))
+
+
 def test_a_pack_of_one_s_own(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(SOUND, "utf-8")

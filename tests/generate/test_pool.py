@@ -22,7 +22,9 @@ def task(name: str, *questions: str, context: str = "") -> Leaf:
     return Leaf(f"compositional_skills/{name}", "compositional_skills", f"The task of {name}", seeds)
 
 
-VERSE = task("verse", "Compose a verse on rain", "Compose a verse on snow", "Compose a verse on hail")
+VERSE = task(
+    "verse", *(f"Compose a verse on the {word} that falls in the night" for word in ("rain", "snow", "hail"))
+)
 MATHS = task("maths", "Add seven and nine", "Take four from ten", "Halve the number fifty")
 NOTES = task("notes", "Shorten this", "List the dates", context="The fair is on 3 May.")
 
@@ -139,7 +141,7 @@ def test_a_leaf_without_seeds_or_alone_is_no_trouble() -> None:
 @pytest.mark.parametrize(
     ("asked", "leaf"),
     [
-        ("Compose a verse on frost", "compositional_skills/verse"),
+        ("Compose a verse on the frost of the morning", "compositional_skills/verse"),
         ("Take three from eleven", "compositional_skills/maths"),
         ("Wholly unlike", ""),
     ],

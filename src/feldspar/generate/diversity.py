@@ -92,7 +92,9 @@ def diversity(
         seen.add(path)
         one, nearest = _leaf(path, group, by_path.get(path), (twins or {}).get(path, 0))
         found.append(one)
-        kept += [_Kept(len(found) - 1, text, own) for text, own in nearest[:share]]
+        # One that is alone in its leaf is nearer to another by its nature.
+        if len(nearest) > 1:
+            kept += [_Kept(len(found) - 1, text, own) for text, own in nearest[:share]]
     kept = _fewer(kept, COMPARED)
     leaked = _between(kept)
     for at, shares in leaked.items():

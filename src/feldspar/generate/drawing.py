@@ -86,7 +86,7 @@ class Drawing:
         left = asks(plan, section)
         self.plan = plan
         self.steps = pipeline(name)
-        self.calls = len(left)
+        self.calls = max(left.values(), default=0)
         """Requests of a draw that is kept at every step."""
         self.rota = rota_of(plan, section)
         self.quotas = [
@@ -130,6 +130,8 @@ class Drawing:
             turn,
             shared.panel.agree,
         )
+        if plan.last:
+            self.ends_before(plan.last + 1)
 
     def wants(self, place: int, *, spare: bool = False) -> bool:
         """Whether a quota should have another draw."""
@@ -229,7 +231,8 @@ class Drawing:
             begun = self._draws.pop(draw)
             begun.surplus = True
             self._surplus += 1
-            self._surplus_calls += begun.sent - (not begun.done and not begun.claim.sent)
+            waits = begun.sent > 0 and not begun.done and not begun.claim.sent
+            self._surplus_calls += begun.sent - waits
             if begun.task is not None and not begun.claim.sent:
                 begun.task.cancel()
             yield begun
@@ -261,6 +264,7 @@ class Drawing:
         like = self._twin(begun.settled)
         if like is not None and begun.settled is not None:
             draft = self._like(begun.settled, like)
+            self._surplus_calls += len(begun.draft.requests) - len(draft.requests)
         elif not draft.rejected and self._near and self._near.compare == "pair":
             like = self._twin(draft)
             draft = self._like(draft, like) if like else draft

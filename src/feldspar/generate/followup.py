@@ -13,11 +13,15 @@ from feldspar.generate.ask import Context, ask, messages, reject
 from feldspar.generate.checks import Flaw, likeness
 from feldspar.generate.form import graded, misshapen, values_of
 from feldspar.generate.grounding import grounded
+from feldspar.generate.judges import fenced
 from feldspar.generate.language import language_of, lexicon
 from feldspar.generate.pack import Shot
 from feldspar.generate.plan import response_step
 from feldspar.text import words
 from feldspar.types import Draft, Message
+
+_TAGS = frozenset({"text", "conversation"})
+"""What prompts of follow-ups quote a draft between."""
 
 _SAME = 0.8
 """Likeness (ROUGE-L) from which a follow-up asks what was asked before."""
@@ -33,7 +37,10 @@ async def converse(draft: Draft, context: Context) -> Draft:
 async def _turn(draft: Draft, context: Context) -> Draft:
     """One more question and its answer."""
     values = values_of(draft)
-    draft, asked = await ask(draft, "followup", context, values | {"conversation": conversation(draft)})
+    told = {
+        key: fenced(text, _TAGS) for key, text in (values | {"conversation": conversation(draft)}).items()
+    }
+    draft, asked = await ask(draft, "followup", context, told)
     if not isinstance(asked, str):
         return draft
     flaw = _flaw_of(asked, draft, context)

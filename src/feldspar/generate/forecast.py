@@ -22,7 +22,7 @@ from itertools import accumulate
 from feldspar.generate.outlay import Costs, Trial
 
 _LOW, _HIGH = 0.05, 0.95
-_MOST, _FEWEST = 2000, 200
+_MOST, _FEWEST = 1000, 200
 """Replicates."""
 
 _WORK = 400_000
@@ -62,7 +62,7 @@ class Forecast:
 
 
 def forecast(
-    trials: Sequence[Trial], measures: int, *, seed: int = 0
+    trials: Sequence[Trial], measures: int, *, seed: int = 0, replicates: int = 0
 ) -> tuple[Mapping[str, Forecast], Forecast]:
     """Tell what generating will need.
 
@@ -70,12 +70,13 @@ def forecast(
         trials: The pilot, a trial a leaf.
         measures: How many figures `Tried.spent` has.
         seed: Of the replicates: the same pilot gives the same forecast.
+        replicates: How many; 0: as many as take a few seconds.
 
     Returns:
         A forecast by leaf, and that of all leaves together.
     """
     work = sum(_work(trial) for trial in trials)
-    count = max(_FEWEST, min(_MOST, _WORK // max(1, work)))
+    count = replicates or max(_FEWEST, min(_MOST, _WORK // max(1, work)))
     roll = random.Random(f"forecast {seed}")  # noqa: S311
     kinds: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:

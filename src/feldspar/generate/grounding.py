@@ -97,8 +97,8 @@ def grounded(
         return Flaw("echo", "the answer says no more than the question", share)
     missing = _spelled(answer, said - there, lexicon)
     named = f", not: {', '.join(missing[:_NAMED])}" if missing else ""
-    told = f"{share:.0%} of the answer's content words are in the passage{named}"
-    return Verdict("grounding", True, share, told)
+    shares = f"{share:.0%} of the answer's content words and {asked:.0%} of the question's"
+    return Verdict("grounding", True, share, f"{shares} are in the passage{named}")
 
 
 def _share(wanted: frozenset[str], there: frozenset[str]) -> float:
@@ -106,7 +106,7 @@ def _share(wanted: frozenset[str], there: frozenset[str]) -> float:
 
 
 # The draws of a passage stand near each other, and each answer is held against the same sentences.
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=32)
 def _told(text: str, lexicon: Lexicon) -> tuple[tuple[int, int, frozenset[str]], ...]:
     """The sentences of a passage with their content words."""
     return tuple((start, end, content_words(text[start:end], lexicon)) for start, end in sentences(text))

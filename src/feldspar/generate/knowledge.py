@@ -10,11 +10,13 @@ from dataclasses import replace
 
 from feldspar.generate.ask import Context, ask
 from feldspar.generate.grounding import support
-from feldspar.generate.judges import judge
+from feldspar.generate.judges import fenced, judge
 from feldspar.generate.language import language_of, lexicon
 from feldspar.generate.skills import Step, check_instruction, check_response, choose_seeds, held_to
 from feldspar.generate.units import Unit, unit_for
 from feldspar.types import Draft
+
+_TAGS = frozenset({"passage"})
 
 
 def unit_of(draft: Draft, context: Context) -> Unit:
@@ -60,7 +62,8 @@ async def judge_faithfulness(draft: Draft, context: Context) -> Draft:
 def _values(draft: Draft, context: Context) -> dict[str, str]:
     unit = unit_of(draft, context)
     return {
-        "passage": unit.passage.text.strip(),
+        # A document may say anything, the end of its own quotation too.
+        "passage": fenced(unit.passage.text.strip(), _TAGS),
         "focus": unit.focus.strip(),
         "heading": " > ".join(unit.passage.heading),
         "document": unit.passage.document,

@@ -204,7 +204,7 @@ def _by_words(text: str, languages: Iterable[str], sure: bool) -> str:
         hits[name] = sum(count for _, count in own)
     first, second = [*sorted(scores, key=lambda name: -scores[name]), ""][:2]
     runner_up = scores.get(second, 0.0)
-    enough = hits[first] >= (3 if sure else 2) and hits[first] >= 0.1 * total
+    enough = hits[first] >= (3 if sure else 2) and hits[first] >= 0.15 * total
     if sure:
         enough = enough and total >= 8
     return first if enough and scores[first] >= (2.0 if sure else 1.2) * runner_up else ""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from feldspar.text import counted
+
 AS_WRITTEN = "as written"
 """The kind of a seed that nothing was done to: the one that a judge should keep."""
 
@@ -152,8 +154,8 @@ def wilson(right: float, count: int) -> tuple[float, float]:
 def told(judge: JudgeCalibration) -> str:
     """A line for people."""
     name = f"judge {judge.judge}"
-    lost = f", {judge.unreadable} replies could not be read" if judge.unreadable else ""
-    lost += f", {judge.refused} requests were refused" if judge.refused else ""
+    lost = f", {counted(judge.unreadable, 'reply', 'replies')} could not be read" if judge.unreadable else ""
+    lost += f", refused: {counted(judge.refused, 'request')}" if judge.refused else ""
     if not judge.count:
         return f"{name}: nothing could be read of its verdicts on known drafts{lost}"
     kept = ", ".join(f"{rating.kind} {rating.kept:.0%}" for rating in judge.ratings if rating.count)

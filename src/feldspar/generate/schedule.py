@@ -35,6 +35,9 @@ _EARLY = 3
 _NEIGHBOURS = 8
 """Draws of a quota that are sent one after the other, before another leaf's turn: they share a prefix."""
 
+_LOOK = 0.1
+"""Seconds between two looks at how many requests the teacher takes."""
+
 _SPARE_SHARE = 0.12
 """Calls of spare draws, at most, as a share of all."""
 
@@ -76,7 +79,7 @@ async def generate(
     index = Nearest(scratch)
     schedule = _Schedule(plans, Shared(teacher, pack, seed, panel, index), slots)
     try:
-        schedule.fill()
+        schedule.begin()
         while True:
             while schedule.out:
                 yield schedule.out.popleft()
@@ -101,6 +104,7 @@ class _Schedule:
         self.open: dict[int, Drawing] = {}
         """Leaves that are not done."""
         self._slots = slots
+        self._look: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way = 0
         self._calls = self._spare_calls = 0
@@ -117,6 +121,11 @@ class _Schedule:
             self.open[number] = leaf
             for place in range(len(leaf.quotas)):
                 heapq.heappush(self._next, (False, 0.0, number, place))
+
+    def begin(self) -> None:
+        """Fill what room there is, and look again now and then: a teacher's slots can grow between replies."""
+        self.fill()
+        self._look = asyncio.get_running_loop().call_later(_LOOK, self.begin)
 
     def fill(self) -> None:
         """Begin the draws that are wanted, as far as there is room; then spare ones in idle slots."""
@@ -218,6 +227,8 @@ class _Schedule:
 
     async def close(self) -> None:
         """End whatever is under way."""
+        if self._look is not None:
+            self._look.cancel()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -172,7 +172,7 @@ def _like(one: _Text, other: _Text, threshold: float) -> float:
 
 def _prepare(index: sqlite3.Connection) -> None:
     # It is made anew by every run and never read by another: nothing of it must outlive a crash.
-    for pragma in ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE", "cache_size=-32768"):
+    for pragma in ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE", "cache_size=-8192"):
         index.execute(f"PRAGMA {pragma}")
     index.execute("CREATE TABLE samples (at INTEGER PRIMARY KEY, id, prompt, response, knowledge)")
     index.execute("CREATE TABLE bands (key, at, leaf, PRIMARY KEY (key, at)) WITHOUT ROWID")

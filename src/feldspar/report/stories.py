@@ -88,6 +88,8 @@ def _story(draft: Draft) -> str:
     if draft.context:
         parts.append(fold("Context", _quote(draft.context)))
     parts.append(_quote(draft.response or "(no response)"))
+    for turn in draft.turns:
+        parts.append(element("h3", escape(turn.content)) if turn.role == "user" else _quote(turn.content))
     inner = []
     if draft.passage is not None:
         place = f"{draft.passage.document}, characters {draft.passage.start:,} to {draft.passage.end:,}"

@@ -7,6 +7,7 @@ and `write_…` makes its folder. All that is computed happens in the stage's ow
 from feldspar.stages.datasets import find_source
 from feldspar.stages.leaves import held_out, leaf_inputs, write_leaves
 from feldspar.stages.phases import phase_inputs, read_phases, write_phases
+from feldspar.stages.pilot import MEASURES, Pilot, fly
 from feldspar.stages.samples import leaf_plans, read_drafts, sample_inputs, too_few, write_samples
 from feldspar.stages.scores import read_scores, score_inputs, write_scores
 from feldspar.stages.training import (
@@ -17,18 +18,22 @@ from feldspar.stages.training import (
     write_checkpoints,
     write_model,
 )
-from feldspar.stages.work import Work, look_ahead, read_leaves
+from feldspar.stages.work import Work, look_ahead, pack_of, read_leaves, write_json
 
 __all__ = [
+    "MEASURES",
+    "Pilot",
     "Work",
     "checkpoint_inputs",
     "find_source",
+    "fly",
     "held_out",
     "leaf_inputs",
     "leaf_plans",
     "load_student",
     "look_ahead",
     "model_inputs",
+    "pack_of",
     "phase_inputs",
     "read_checkpoints",
     "read_drafts",
@@ -39,6 +44,7 @@ __all__ = [
     "score_inputs",
     "too_few",
     "write_checkpoints",
+    "write_json",
     "write_leaves",
     "write_model",
     "write_phases",

@@ -35,8 +35,8 @@ class DraftBook:
         self._places = {leaf: place for place, leaf in enumerate(sorted(leaves))}
         self._waiting: list[tuple[int, int, bytes, bytes | None]] = []
         self.accepted = 0
-        self._database = sqlite3.connect(path, isolation_level=None)
         with self._told():
+            self._database = sqlite3.connect(path, isolation_level=None)
             # Nothing here outlives the stage: what a crash leaves behind is made again.
             self._database.execute("PRAGMA journal_mode = OFF")
             self._database.execute("PRAGMA synchronous = OFF")

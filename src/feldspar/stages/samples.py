@@ -33,7 +33,7 @@ def leaf_plans(
     """How much is drawn of each leaf; a foundational leaf has its samples generated like a skill's."""
     plans = []
     settings = recipe.generate
-    for leaf in leaves:
+    for leaf in (recipes.manner_for(settings, leaf) for leaf in leaves):
         shown, _ = generate.split_seeds(leaf, recipes.holdout_for(settings, leaf.path), settings.seed)
         passages: list[Passage] = []
         for document in leaf.documents:
@@ -115,7 +115,7 @@ async def drawn(
     work: Work,
     plans: Sequence[generate.LeafPlan],
     add: Callable[[Draft], None],
-    scratch: Path,
+    scratch: Path | None,
     *,
     stored: bool = False,
 ) -> tuple[list[generate.LeafOutcome], generate.Calibration | None]:
@@ -124,19 +124,19 @@ async def drawn(
     Raises:
         BudgetSpent: The budget is reached; what was done is told.
     """
-    told = _LeafCounts(plans, work.watch)
+    told = _LeafCounts(plans, work.watch, notes=not stored and not any(plan.last for plan in plans))
     try:
         return await _drawn(work, plans, add, told, scratch, stored)
     except BudgetSpent as spent:
         raise BudgetSpent(f"{spent.what}\n{told.so_far()}", spent.mend) from spent
 
 
-async def _drawn(  # noqa: PLR0913
+async def _drawn(
     work: Work,
     plans: Sequence[generate.LeafPlan],
     add: Callable[[Draft], None],
     told: _LeafCounts,
-    scratch: Path,
+    scratch: Path | None,
     stored: bool,
 ) -> tuple[list[generate.LeafOutcome], generate.Calibration | None]:
     recipe, watch = work.recipe, work.watch
@@ -183,9 +183,10 @@ class _Told:
 class _LeafCounts:
     """Adds decided draws up to where each leaf stands."""
 
-    def __init__(self, plans: Sequence[generate.LeafPlan], watch: events.Watch) -> None:
+    def __init__(self, plans: Sequence[generate.LeafPlan], watch: events.Watch, notes: bool) -> None:
         self._watch = watch
-        self._targets = {plan.leaf.path: plan.target for plan in plans}
+        self._notes = notes
+        self._targets = {plan.leaf.path: min(plan.target, plan.last or plan.target) for plan in plans}
         self._accepted: Counter[str] = Counter()
         self._rejected: dict[str, Counter[str]] = {}
 
@@ -200,6 +201,8 @@ class _LeafCounts:
     def done(self, outcome: generate.LeafOutcome) -> None:
         self._tell(outcome.leaf, outcome.accepted, outcome.rejected, done=True)
         self._rejected.pop(outcome.leaf, None)
+        if not self._notes:
+            return
         if outcome.error:
             self._watch(events.Note(outcome.error))
         elif outcome.accepted < outcome.target:

@@ -31,6 +31,8 @@ _CAREFUL = 64
 """The level from which on the steps of the start are twofold."""
 _FEW = 8
 """Below this level a step is so large that comparing costs more than being one off."""
+_LAPTOP = 3
+"""Up to this level one is as good as the next: no cause to compare again soon."""
 _CURVE = 0.45
 """The start goes on while throughput grows by at least this power of the level's growth."""
 _RISING = 0.95
@@ -175,7 +177,8 @@ class Gradient:
             self._open(window.level * further, now, 0)
             return
         knee = level * seen / rate if level else window.level
-        self.settled = max(1, min(window.level, round(1.3 * knee)))
+        # At the level before, throughput still grew.
+        self.settled = max(1, level, min(window.level, round(1.3 * knee)))
         self._open(self.settled, now, self.settled)
 
     def _enough(self, level: int) -> int:
@@ -221,15 +224,18 @@ class Gradient:
         self._flat = 0
         knee = lower * min(max(gain, 1.0), whole)
         wanted = max(round(_ABOVE * knee), int(knee) + 1)
-        climbs = gain > _RISING * whole and wanted > upper and not was_steady
-        if climbs or abs(wanted - upper) > max(1, 0.1 * upper):
+        rising = gain > _RISING * whole
+        if rising:
+            # Nothing waited at all: the knee may be far.
+            wanted = max(wanted, upper + 1, upper if was_steady else round(_CLIMB * upper))
+        small = lower < _FEW and wanted > _LAPTOP
+        grows = small and (rising or (wanted > upper and not was_steady))
+        if grows or abs(wanted - upper) > max(1, 0.1 * upper):
             self._rest = 0
-        elif lower < _FEW or _FLAT <= gain <= _RISING * whole:
+        elif (lower < _FEW and wanted <= upper) or _FLAT <= gain <= _RISING * whole:
             self._rest = min(_MOST_REST, 2 * self._rest + 1)
         else:
             self._rest //= 2
-        if climbs:
-            wanted = max(wanted, round(_CLIMB * upper))  # Nothing waited at all: the knee may be far.
         if was_steady:
             wanted = (upper + wanted + (wanted > upper)) // 2  # One comparison is a guess.
         self.settled = min(wanted, self.most)

@@ -198,11 +198,17 @@ class HttpTeacher:
 
     def _wake_at(self, now: float) -> None:
         """Sees to it that those who wait are served when an endpoint's rest ends, if nothing else does."""
-        if self._alarm is not None or not any(e.aside or e.rests_until > now for e in self._endpoints):
+        if not any(e.aside or e.rests_until > now for e in self._endpoints):
             return
         due = [e.rests_until for e in self._endpoints if e.rests_until > now]
         pause = min(due) - now if due else self._patience.longest_pause
-        self._alarm = asyncio.get_running_loop().call_later(pause, self._wake)
+        loop = asyncio.get_running_loop()
+        if self._alarm is not None:
+            if self._alarm.when() <= loop.time() + pause:
+                return
+            # Set for one that rests for long, before another began a short rest.
+            self._alarm.cancel()
+        self._alarm = loop.call_later(pause, self._wake)
 
     def _wake(self) -> None:
         self._alarm = None

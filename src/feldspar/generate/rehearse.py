@@ -1,0 +1,88 @@
+"""A draw's requests before anybody is asked: the real prompts, with a seed's words for the draft's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+
+from feldspar.generate.ask import Context, Turn
+from feldspar.generate.drawing import pipeline
+from feldspar.generate.pack import Pack
+from feldspar.generate.plan import LeafPlan, section_name
+from feldspar.generate.units import rota_of, units_of
+from feldspar.teacher import Reply, Request
+from feldspar.types import Draft, Seed
+
+_ASKING = ("instruction", "question", "followup")
+
+
+class _StandIn:
+    """A teacher that says what a seed says, and yes to everything."""
+
+    def __init__(self, identity: str, seed: Seed, requests: list[Request]) -> None:
+        self.identity = identity
+        self.requests = requests
+        self.step = ""
+        self._seed = seed
+
+    def turn(self, draft: Draft, step: str) -> Turn:
+        self.step = step
+        return (), None
+
+    async def ask(self, request: Request) -> Reply:
+        self.requests.append(request)
+        text = self._seed.answer
+        if self.step in _ASKING:
+            text = self._seed.question
+        elif self.step == "context":
+            text = self._seed.context
+        if not request.schema:
+            return Reply(text)
+        kinds = json.loads(request.schema).get("properties", {})
+        return Reply(json.dumps({key: _said(kind, text) for key, kind in kinds.items()}))
+
+    async def close(self) -> None:
+        """Has nothing to let go of."""
+
+
+def _said(kind: object, text: str) -> object:
+    choices = kind.get("enum") if isinstance(kind, dict) else None
+    return ("yes" if "yes" in choices else choices[-1]) if choices else text
+
+
+def rehearse(plan: LeafPlan, pack: Pack, *, seed: int, judges: int = 0) -> tuple[Request, ...]:
+    """The requests of a leaf's first draw, were it kept at every step; nobody is asked.
+
+    What the teacher will write is not known: a shown seed's question, answer and context stand for it.
+
+    Args:
+        plan: What is drawn of the leaf; it must be one that can be drawn.
+        pack: The prompts.
+        seed: The run's seed.
+        judges: How many models judge in the teacher's place; 0: the teacher.
+    """
+    section = pack.sections[section_name(plan)]
+    requests: list[Request] = []
+    teacher = _StandIn("stand-in", plan.seeds[0], requests)
+    context = Context(
+        plan,
+        teacher,
+        pack.model_copy(update={"attempts": 1}),
+        section,
+        seed,
+        units_of(plan.passages, section) if plan.leaf.branch == "knowledge" else (),
+        rota_of(plan, section),
+        judges=tuple(_StandIn(f"judge {n}", plan.seeds[0], requests) for n in range(judges)),
+        turn=teacher.turn,
+    )
+    asyncio.run(_through(context))
+    return tuple(requests)
+
+
+async def _through(context: Context) -> None:
+    path = context.plan.leaf.path
+    draft = Draft(f"{path}#1", path, 1)
+    for step in pipeline(section_name(context.plan)):
+        # A seed is too like itself to be kept: what is rejected here goes on.
+        draft = replace(await step(draft, context), rejected="")

@@ -1,0 +1,176 @@
+"""`plan`: bounds from the prompts alone, and forecasts from a pilot that the run keeps."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.lab_project import LEAVES, Project, answers, feldspar, keys, serving, write_project
+
+from feldspar.generate.forecast import forecast
+from feldspar.generate.outlay import Trial, Tried
+
+PER_PASSAGE = 'generate.samples_per_leaf={"knowledge/*": {per_passage: 2}, "*": 4}'
+
+
+@pytest.mark.parametrize("more", [[], ["--set", PER_PASSAGE]])
+def test_what_a_pilot_asked_is_asked_by_no_other_and_changes_no_byte(tmp_path: Path, more: list[str]) -> None:
+    piloted, plain = (write_project(tmp_path / name, tmp_path / "no-student") for name in ("one", "two"))
+    with serving() as server:
+        told = feldspar(*piloted.words(server, "plan", "--pilot", "2", "--json", *more))
+        assert told.code == 0, told.err
+        first = len(server.bodies)
+        assert first >= 2 * 3
+        again = feldspar(*piloted.words(server, "plan", "--pilot", "2", *more))
+        assert (again.code, len(server.bodies)) == (0, first), "a second pilot is the first"
+        assert feldspar(*piloted.words(server, "generate", *more)).code == 0
+        asked = keys(server.bodies)
+    assert len(set(asked)) == len(asked) == len(piloted.journal())
+    with serving() as server:
+        assert feldspar(*plain.words(server, "generate", *more)).code == 0
+    assert piloted.contents("2-samples") == plain.contents("2-samples")
+    kept = json.loads((piloted.run / "pilot.json").read_text())
+    assert {row["leaf"]: row["tried"] for row in kept["leaves"]} == dict.fromkeys(LEAVES.values(), 2)
+
+
+def first_draws(project: Project, last: int) -> list[dict[str, Any]]:
+    found = []
+    for name in ("drafts", "rejected"):
+        lines = (project.run / "2-samples" / f"{name}.jsonl").read_text().splitlines()
+        found += [row for row in map(json.loads, lines) if row["draw"] <= last]
+    return found
+
+
+def test_a_pilot_tells_of_the_draws_that_generate_then_makes(tmp_path: Path) -> None:
+    project = write_project(tmp_path, tmp_path / "no-student")
+    price = ["--set", "teacher.price={prompt: 2, completion: 6}"]
+    with serving(delay=0.002) as server:
+        told = feldspar(*project.words(server, "plan", "--pilot", "3", "--json", *price))
+        plan = json.loads(told.out)
+        tokens = sum(
+            count["prompt_tokens"] * 2e-6 + count["completion_tokens"] * 6e-6 for count in [plan["spent"]]
+        )
+        text = feldspar(*project.words(server, "plan", "--pilot", "3", *price)).out
+        assert feldspar(*project.words(server, "generate", *price)).code == 0
+    draws = first_draws(project, 3)
+    for row in plan["leaves"]:
+        mine = [draft for draft in draws if draft["leaf"] == row["leaf"]]
+        assert row["tried"] == len(mine)
+        assert row["kept"] == sum(not draft["rejected"] for draft in mine)
+        assert sum(row["reasons"].values()) == row["tried"] - row["kept"]
+        for need in row["needs"].values():
+            assert need["low"] <= need["high"]
+            assert need["low"] <= need["mean"] * 1.001 + 1e-9
+        assert row["needs"]["calls"]["low"] >= sum(len(draft["requests"]) for draft in mine)
+        assert 0 <= row["yields"]["low"] <= row["yields"]["high"] <= 1
+    assert plan["at_once"] >= 1
+    assert plan["time"]["mean"] * plan["at_once"] == pytest.approx(plan["needs"]["seconds"]["mean"])
+    assert plan["needs"]["cost"]["high"] > tokens > 0
+    for part in ("time: ", "cost: ", "paid already: ", LEAVES["knowledge"], "rejected: "):
+        assert part in text, part
+
+
+def test_a_leaf_that_will_not_reach_its_target_is_named_with_its_chance(tmp_path: Path) -> None:
+    project = write_project(tmp_path, tmp_path / "no-student")
+
+    def harsh(request: Any) -> str:
+        system = request.messages[0].content
+        return "" if system.startswith("You write one short request") else answers(request)
+
+    with serving(harsh) as server:
+        told = feldspar(*project.words(server, "plan", "--pilot", "6"))
+    assert told.code == 0, told.err
+    named = [line for line in told.out.splitlines() if line.startswith("problem: ")]
+    assert any(LEAVES["freeform"] in line and "a chance of" in line for line in named), told.out
+
+
+def test_a_budget_that_will_not_do_is_told(tmp_path: Path) -> None:
+    project = write_project(tmp_path, tmp_path / "no-student")
+    with serving() as server:
+        told = feldspar(
+            *project.words(server, "plan", "--pilot", "2", "--set", "generate.budget.tokens=9000")
+        )
+    assert "generate.budget.tokens is 9,000" in told.out, told.out + told.err
+
+
+def test_plan_alone_asks_nothing_and_bounds_tokens(tmp_path: Path) -> None:
+    project = write_project(tmp_path, tmp_path / "no-student")
+    with serving() as server:
+        place = ["--set", f"teacher.endpoints=[{server.url}]"]
+        price = ["--set", "teacher.price={prompt: 1, completion: 2}"]
+        told = json.loads(feldspar("plan", project.recipe, "--json", *place, *price).out)
+        assert server.bodies == []
+        text = feldspar("plan", project.recipe, *place, *price).out
+        assert feldspar(*project.words(server, "generate")).code == 0
+    prompt = sum(row["prompt_tokens"] for row in told["leaves"])
+    reply = sum(row["reply_tokens"] for row in told["leaves"])
+    assert told["cost"] == pytest.approx((prompt + 2 * reply) / 1e6)
+    assert "cost: at most" in text
+    # What draws that were kept really took: prompts about as planned, replies below the bound.
+    costs = json.loads((project.run / "costs.json").read_text())
+    assert costs["completion_tokens"] < reply
+    drafts = first_draws(project, 99)
+    for row in told["leaves"]:
+        kept = [d for d in drafts if d["leaf"] == row["leaf"] and not d["rejected"]]
+        assert row["calls"] == row["samples"] * min(len(draft["requests"]) for draft in kept)
+
+
+@pytest.mark.parametrize("words", [["--pilot", "3"], ["--out", "run"], ["--pilot", "0", "--out", "run"]])
+def test_a_pilot_wants_its_number_and_its_run(words: list[str], tmp_path: Path) -> None:
+    told = feldspar("plan", tmp_path / "recipe.yaml", *words)
+    assert told.code == 2
+    assert "--pilot" in told.err
+
+
+def trial(roll: random.Random, leaf: int, pilot: int) -> tuple[Trial, list[float]]:
+    """A leaf whose draws are known, the pilot's among them: its trial, and what it needs in all."""
+    rate, size = roll.betavariate(6, 3), roll.lognormvariate(6, 0.3)
+    tried: list[Tried] = []
+    need = [0.0, 0.0, 0.0]
+    kept = 0
+    while kept < 30 and need[0] < 120:
+        good = roll.random() < rate
+        calls = 4 if good else roll.choice([1, 2, 2, 4])
+        tokens = sum(size * roll.lognormvariate(0, 0.5) for _ in range(calls))
+        need = [need[0] + 1, need[1] + calls, need[2] + tokens]
+        kept += good
+        if need[0] <= pilot:
+            tried.append(Tried(good, 0, (calls, tokens)))
+    return Trial(f"leaf{leaf}", "freeform", 30, 120, 1, tuple(tried)), need
+
+
+def test_nine_intervals_in_ten_hold_what_is_then_needed() -> None:
+    held: list[list[bool]] = [[], [], []]
+    leaves: list[bool] = []
+    for run in range(60):
+        roll = random.Random(f"run {run}")
+        made = [trial(roll, leaf, 5) for leaf in range(8)]
+        by_leaf, whole = forecast([one for one, _ in made], 2, seed=run, replicates=300)
+        for place, told in enumerate((whole.draws, *whole.spent)):
+            needed = sum(need[place] for _, need in made)
+            held[place].append(told.low <= needed <= told.high)
+        for one, need in made:
+            leaves.append(by_leaf[one.leaf].draws.low <= need[0] <= by_leaf[one.leaf].draws.high)
+    assert 0.84 <= sum(leaves) / len(leaves) <= 0.96
+    for place in held:
+        # Of 60, 48 or fewer have a chance of 1 % where each holds with 0.9.
+        assert sum(place) > 48
+    assert sum(map(sum, held)) < 180, "not so wide that they say nothing"
+
+
+def test_a_forecast_is_the_same_again_and_of_what_is_done_it_is_exact() -> None:
+    done = Trial("a", "x", 2, 9, 1, tuple(Tried(True, 0, (4.0, 100.0)) for _ in range(2)))
+    by_leaf, whole = forecast([done], 2)
+    for told, exact in ((by_leaf["a"].draws, 2), (whole.spent[0], 8), (whole.spent[1], 200)):
+        assert (told.mean, told.low, told.high) == (exact, exact, exact)
+    assert by_leaf["a"].chance == 1
+    hopeless = Trial("b", "x", 5, 20, 1, tuple(Tried(False, 0, (1.0, 10.0)) for _ in range(20)))
+    by_leaf, _ = forecast([done, hopeless], 2)
+    assert by_leaf["b"].chance == 0
+    assert by_leaf["b"].draws.high == 20
+    started = Trial("c", "x", 30, 120, 10, (Tried(True, 0, (4.0, 90.0)), Tried(False, 1, (2.0, 40.0))))
+    assert forecast([done, started], 2, seed=3) == forecast([done, started], 2, seed=3)
+    assert forecast([], 2)[1].draws.mean == 0
