@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from feldspar import teacher as teachers
@@ -86,6 +86,12 @@ class Context:
         return tuple(tuple(words(question)) for question in self.plan.held_out)
 
 
+    @cached_property
+    def schemas(self) -> dict[str, str]:
+        """The JSON Schema of each step's reply; empty for a free one."""
+        return {step: schema(prompt) for step, prompt in self.section.steps.items()}
+
+
 Read = str | tuple[Verdict, ...]
 
 
@@ -123,7 +129,7 @@ async def ask(
             temperature=prompt.temperature if attempt == 0 else max(prompt.temperature, 0.5),
             top_p=prompt.top_p,
             seed=derive(context.seed, draft.leaf, step, draft.draw, attempt),
-            schema=schema(prompt),
+            schema=context.schemas[step],
             stop=prompt.stop,
             top_logprobs=wanted_alternatives(prompt),
             rank=rank,
@@ -156,7 +162,7 @@ def messages(
     What is said of the leaf's language ends the system message: all calls of a leaf share it.
     """
     leaf = {"task": plan.leaf.task, "domain": plan.leaf.domain}
-    told = [leaf | of_seed(seed, number) for number, seed in enumerate(seeds, 1)]
+    told = [leaf | dict(of_seed(seed, number)) for number, seed in enumerate(seeds, 1)]
     listed = "\n\n".join(fill(prompt.seeds, one) for one in told) if prompt.seeds else ""
     mine = leaf | {"seeds": listed} | dict(values)
     turns: list[tuple[str, str]] = [(shot.user, _spoken(shot.assistant)) for shot in prompt.shots]
@@ -172,7 +178,8 @@ def messages(
     return (*said, Message("user", fill(prompt.user, mine)))
 
 
-def of_seed(seed: Seed, number: int = 1) -> dict[str, str]:
+@lru_cache(maxsize=4096)
+def of_seed(seed: Seed, number: int = 1) -> Mapping[str, str]:
     """What the placeholders of a seed's templates stand for."""
     return {
         "number": str(number),
