@@ -307,3 +307,9 @@ class Project:
 def keys(bodies: list[dict[str, Any]]) -> list[str]:
     """The journal's keys of bodies as they were posted: the model's name is all of its identity."""
     return [key_of(canonical(body)) for body in bodies]
+
+
+def is_verdict(body: dict[str, Any]) -> bool:
+    """Whether a judge was asked; before anything is drawn, judges are calibrated."""
+    asked = json.dumps(body.get("response_format", {}))
+    return "verdict" in asked or "score" in asked

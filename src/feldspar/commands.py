@@ -249,6 +249,19 @@ for _name in ("generate", "mix", "train", "evaluate", "report", "run"):
     _verb(_name)((_from_recipe if _name in {"generate", "run"} else _from_run)(_name))
 
 
+@_verb("rejudge")
+def rejudge(run: RunFolder, sets: Sets = None, as_json: Json = False, quiet: Quiet = False) -> Job:
+    def act() -> int:
+        from feldspar import lab
+
+        with Live(quiet=quiet) as live:
+            found = lab.rejudge(run, sets or (), watch=live)
+        _print(jsonl.to_json(found), lab.rejudged(found), as_json, quiet)
+        return OK
+
+    return Job(act, run)
+
+
 @_verb("show")
 def show(
     run: RunFolder,

@@ -7,19 +7,32 @@ This is the only file that knows the stages' order.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from feldspar import events, piloting, stages, story
 from feldspar.errors import RunError
 from feldspar.piloting import PilotPlan
 from feldspar.planning import Plan, plan
-from feldspar.recipe import Recipe, part_digest
+from feldspar.recipe import Recipe, load, part_digest
 from feldspar.run import Run
 from feldspar.stages import Work
-from feldspar.story import Summary, chat, show
+from feldspar.story import Summary, chat, rejudged, show
 
-__all__ = ["FLOW", "VERBS", "PilotPlan", "Plan", "Summary", "chat", "pilot", "plan", "run", "show"]
+__all__ = [
+    "FLOW",
+    "VERBS",
+    "PilotPlan",
+    "Plan",
+    "Summary",
+    "chat",
+    "pilot",
+    "plan",
+    "rejudge",
+    "rejudged",
+    "run",
+    "show",
+]
 
 Inputs = Callable[[Work], Mapping[str, str]]
 """What a stage is made of beside its settings: names for a person, and digests."""
@@ -110,6 +123,27 @@ def pilot(recipe: Recipe, folder: Path, draws: int, *, watch: events.Watch = eve
         made = piloting.piloted(work, stages.fly(work, draws), draws)
         watch(events.StageDone("pilot", time.monotonic() - started))
         return made
+
+
+def rejudge(
+    folder: Path, sets: Sequence[str] = (), *, watch: events.Watch = events.silent
+) -> stages.Rejudgement:
+    """Judge a run's samples again over what is stored; the teacher writes nothing new.
+
+    Args:
+        folder: The run's.
+        sets: `key=value`, as `--set` takes them, over the run's recipe: thresholds, prompts, judges.
+        watch: Told of everything as it happens.
+
+    Raises:
+        FeldsparError: There is nothing to judge, or the settings change more than what is kept.
+    """
+    with Run(folder, create=False) as run:
+        watch(events.StageStarted("rejudge"))
+        started = time.monotonic()
+        found = stages.rejudge(run, load(folder / "recipe.yaml", sets), watch)
+        watch(events.StageDone("rejudge", time.monotonic() - started))
+        return found
 
 
 def _carry(work: Work, name: str, inputs: Inputs, write: Write) -> None:

@@ -31,6 +31,9 @@ except ImportError:  # pragma: no cover - no lock where the system has none of t
 RESUMABLE = ("4-checkpoints",)
 """Stages whose unfinished folder is worth hours, and is gone on with."""
 
+REJUDGED = "judged again over what was stored, and draws are missing"
+"""The input that a stage has which `rejudge` made and could not complete."""
+
 _LARGE = 64 * 1024 * 1024
 _MEND = "Name another folder for this run, or give --redo: it makes {stage} and what follows again."
 
@@ -231,7 +234,8 @@ class Run:
             words = recipes.difference(made.get("settings", {}), settings) or ["its settings differ"]
         old = made["inputs"]
         words += [f"{key} is new" for key in inputs if key not in old]
-        words += [f"{key} is gone" for key in old if key not in inputs]
+        words += [f"{key} is gone" for key in old if key not in inputs and key != REJUDGED]
+        words += [f"it was {REJUDGED}"] if REJUDGED in old and REJUDGED not in inputs else []
         words += [f"{key} has changed" for key in inputs if key in old and old[key] != inputs[key]]
         self._differs(name, "was made of something else", words)
 

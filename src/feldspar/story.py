@@ -110,6 +110,30 @@ def summary(work: Work) -> Summary:
     return Summary(shown, run.completed(), tuple(funnel), scores, retention, tuple(problems), tuple(notes))
 
 
+def rejudged(found: stages.Rejudgement) -> str:
+    """What judging again changed, as text: the leaves that it changed, and how the verdicts compare."""
+    rows: list[Sequence[str]] = [
+        ("leaf", "kept before", "now", "newly in", "newly out", "not stored", "same")
+    ]
+    for one in found.leaves:
+        counts = (one.before, one.now, one.newly_in, one.newly_out, one.not_stored)
+        same = "" if one.agreement is None else f"{one.agreement:.0%}"
+        rows.append((one.leaf, *map(str, counts), same))
+    lines = columns(rows)
+    for judge in found.judges:
+        told = f"{judge.judge}: {judge.agreement:.0%} of {judge.count} verdicts are the same"
+        if judge.score_before is not None and judge.score_now is not None:
+            told += f"; mean score {judge.score_before:.2f}, now {judge.score_now:.2f}"
+        lines.append(told)
+    lines.append(f"{found.asked} requests were sent")
+    if not found.changed:
+        return "\n".join([*lines, "nothing has changed"])
+    lines.append(f"{found.folder} is judged again; what `generate` made is in {found.before}")
+    if found.lacking:
+        lines.append("Draws are missing that were never generated: `feldspar generate … --redo` makes them.")
+    return "\n".join(lines)
+
+
 def show(folder: Path, name: str) -> str:
     """A sample's or a rejected draft's whole story, as text.
 

@@ -45,6 +45,10 @@ VERBS = {
     "evaluate": Verb("evaluate RUN", "base and tuned, side by side"),
     "report": Verb("report RUN", "all of it on one page: report.html"),
     "run": Verb("run RECIPE --out RUN", "all of it; the same command again goes on where it stopped"),
+    "rejudge": Verb(
+        "rejudge RUN [--set KEY=VALUE]",
+        "new thresholds, prompts or judges over what is stored; nothing is generated",
+    ),
     "show": Verb("show RUN ID", "one sample's whole story: leaf, seeds, passage, prompts, verdicts"),
     "chat": Verb("chat RUN", "talk to the tuned model, beside the base model"),
     "export": Verb(

@@ -92,10 +92,10 @@ def test_a_run_of_many_questions_is_their_form(many: int) -> None:
 def test_forms_with_slots_are_told_from_questions_as_by_brute_force() -> None:
     dice = random.Random(7)
     slots = [[f"{place}{n}" for n in range(1 + (place % 6 == 0) * 2)] for place in range(30)]
-    questions = [" ".join(dice.choice(slot) for slot in slots) for _ in range(90)]
+    questions = [" ".join(dice.choice(slot) for slot in slots) for _ in range(150)]
     held = Held.build([], questions)
     assert len(held.forms) > 20
-    results = Counter()
+    results: Counter[float | None] = Counter()
     for _ in range(300):
         said = dice.choice(questions).split()
         start, size = dice.randrange(17), dice.randrange(12, 17)

@@ -179,9 +179,8 @@ def files_hold(leaves: list[Drawn], plans: list[LeafPlan]) -> None:
         }
         assert sorted(path.name for path in Path(folder).iterdir()) == sorted(f"{n}.jsonl" for n in lines)
     for leaf, row in rows.items():
-        accepted, drafts, rejected = (
-            [line for line in lines[name] if line["leaf"] == leaf] for name in ("accepted", "drafts", "rejected")
-        )
+        mine = {name: [line for line in found if line["leaf"] == leaf] for name, found in lines.items()}
+        accepted, drafts, rejected = mine["accepted"], mine["drafts"], mine["rejected"]
         assert len(accepted) == len(drafts) == row["accepted"]
         assert [one["id"] for one in accepted] == [one["id"] for one in drafts]
         assert Counter(one["rejected"] for one in rejected) == row["rejected"]

@@ -13,6 +13,7 @@ from feldspar.generate.language import language_of
 from feldspar.generate.plan import section_name
 from feldspar.generate.pool import ANY_TASK, by_task, pooled
 from feldspar.generate.skills import FREEFORM, GROUNDED
+from feldspar.recipe import GenerateSettings, Recipe, part, part_digest
 from feldspar.teacher import Reply, Request
 from feldspar.types import Draft, Leaf, Message, Origin, Sample, Seed
 
@@ -94,6 +95,13 @@ def test_the_same_again_and_another_for_another_seed() -> None:
     again = pooled([plan(leaf) for leaf in (VERSE, MATHS)])[1]
     assert drawn(one, 5) == drawn(again, 5)
     assert [draft.seeds for draft in drawn(one, 9)[0]] != [draft.seeds for draft in drawn(one, 9, seed=1)[0]]
+
+
+def test_the_recipe_s_key_changes_samples_and_no_older_digest() -> None:
+    usual, pool = Recipe(), Recipe(generate=GenerateSettings(sampling="pool"))
+    assert "sampling" not in part(usual, "2-samples")["generate"]
+    assert part_digest(usual, "2-samples") != part_digest(pool, "2-samples")
+    assert part_digest(usual, "1-leaves") == part_digest(pool, "1-leaves")
 
 
 def test_knowledge_stays_by_leaf() -> None:

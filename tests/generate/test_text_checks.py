@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feldspar.generate.checks import known, likeness, loops, meets, twin, within, words
+from feldspar.generate.checks import known, likeness, loops, twin, within, words
+from feldspar.generate.contamination import meets
+from feldspar.generate.held import Held
 from feldspar.generate.pack import Bounds
 
 
@@ -64,9 +66,8 @@ def test_texts_without_words_are_like_their_equals_alone() -> None:
 def test_held_out_questions_are_met_in_a_prompt_or_its_instruction(
     prompt: str, instruction: str, held: bool
 ) -> None:
-    flaw = meets(
-        f"{prompt}\n{instruction}", instruction, [words("What else?"), words("How deep is the lake?")]
-    )
+    questions = Held.build(["What else?", "How deep is the lake?"])
+    flaw = meets(f"{prompt}\n{instruction}", instruction, questions)
     assert bool(flaw) == held
 
 

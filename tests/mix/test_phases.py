@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feldspar import jsonl
 from feldspar.errors import DatasetError, RecipeError
+from feldspar.generate.twins import Twin
 from feldspar.mix import Mix, mix, row_from_json, row_to_json
+from feldspar.run import Run
+from feldspar.stages.phases import read_twins
 from feldspar.types import Branch, Message, Origin, Phase, Sample, Take
 
 TABLE_1 = (
@@ -160,6 +164,14 @@ def test_the_later_of_twins_is_dropped_and_named() -> None:
     # The skill joins no phase here: both would be lost.
     alone = mix(pool(), [], (Phase("kt", (Take("knowledge"),)),), count, twins=twins)
     assert len(alone.phases[0].rows) == 10
+
+
+def test_a_run_tells_its_twins_and_an_old_one_has_none(tmp_path: Path) -> None:
+    run = Run(tmp_path, lock=False)
+    (tmp_path / "2-samples").mkdir()
+    assert read_twins(run) == {}
+    jsonl.write(tmp_path / "2-samples" / "twins.jsonl", [Twin("knowledge/b#3", "knowledge/a#1", 0.75)])
+    assert read_twins(run) == {"knowledge/b#3": "knowledge/a#1"}
 
 
 def test_a_phase_without_data_is_skipped_and_says_so() -> None:

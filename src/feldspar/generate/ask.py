@@ -12,6 +12,7 @@ from feldspar import teacher as teachers
 from feldspar.errors import TeacherError, TeacherRefused
 from feldspar.facts import coverage
 from feldspar.generate.checks import Flaw, Known, compared, known
+from feldspar.generate.held import Held
 from feldspar.generate.language import foreign, language_of
 from feldspar.generate.pack import JsonField, Pack, Prompt, Scored, Section, YesNo
 from feldspar.generate.parse import Unreadable, as_field, as_line, as_score, as_text, as_verdicts
@@ -20,7 +21,6 @@ from feldspar.generate.quota import ONE_BY_ONE, Rota
 from feldspar.generate.template import derive, fill
 from feldspar.generate.units import Unit, focus_of
 from feldspar.teacher.api import Alternatives
-from feldspar.text import words
 from feldspar.types import Draft, Message, Seed, Verdict
 
 Agree = Literal["all", "majority", "mean"]
@@ -81,10 +81,9 @@ class Context:
         )
 
     @cached_property
-    def held_out(self) -> tuple[tuple[str, ...], ...]:
-        """What the leaf's drafts must not ask, each question as its words."""
-        return tuple(tuple(words(question)) for question in self.plan.held_out)
-
+    def held_out(self) -> Held:
+        """What the leaf's drafts must not ask, beside what none must."""
+        return Held.build(self.plan.held_out)
 
     @cached_property
     def schemas(self) -> dict[str, str]:

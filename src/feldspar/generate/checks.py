@@ -18,9 +18,6 @@ from feldspar.text import words
 _LONGEST_LOOP = 24
 """Words of the longest phrase whose looping is looked for."""
 
-_HELD_OUT = 0.9
-_HELD_OUT_WORDS = 5
-
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
@@ -138,25 +135,3 @@ def twin(parts: tuple[str, ...], others: Iterable[Known], threshold: float) -> t
 def compared(context: str, instruction: str, response: str, bounds: NearDuplicate) -> tuple[str, ...]:
     """The parts by which a draft, or a seed, is told from its leaf's others."""
     return (context, instruction, response) if bounds.compare == "pair" else (context, instruction)
-
-
-def meets(prompt: str, instruction: str, held_out: Iterable[Sequence[str]]) -> Flaw | None:
-    """Whether a draft asks what a model will be graded on (rule 6).
-
-    It does where its whole prompt, or its instruction alone, has a ROUGE-L of 0.9 or more with a
-    held-out question, or holds one of five words or more word by word: the contamination check's bar.
-
-    Args:
-        prompt: What a student would be asked, context included.
-        instruction: The instruction alone.
-        held_out: The questions, each as its `words`.
-    """
-    texts = [words(prompt), words(instruction)]
-    whole = f" {' '.join(texts[0])} "
-    for wanted in held_out:
-        like = max(likeness(text, wanted, _HELD_OUT) for text in texts)
-        if len(wanted) >= _HELD_OUT_WORDS and f" {' '.join(wanted)} " in whole:
-            like = 1.0
-        if like:
-            return Flaw("held out", "a model will be graded on this question", round(like, 3))
-    return None

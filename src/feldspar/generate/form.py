@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from feldspar.generate.ask import Context
-from feldspar.generate.checks import Flaw, loops, meets, within
+from feldspar.generate.checks import Flaw, loops, within
+from feldspar.generate.contamination import meets
 from feldspar.generate.language import another, language_of
 from feldspar.generate.pack import Bounds
 from feldspar.types import Draft
@@ -30,7 +31,7 @@ def misshapen(text: str, what: str, bounds: Bounds, context: Context, asked: str
 
 def graded(asked: str, draft: Draft, context: Context) -> Flaw | None:
     """Whether `asked`, with the draft's context before it, is what a model will be graded on (rule 6)."""
-    return meets(f"{draft.context}\n{asked}", asked, context.held_out)
+    return meets(f"{draft.context}\n{asked}", asked, context.held_out, context.plan.graded)
 
 
 def values_of(draft: Draft) -> dict[str, str]:

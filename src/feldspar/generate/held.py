@@ -244,3 +244,7 @@ def _forms(said: Numbers, starts: Numbers, hashes: Numbers, places: Set[int]) ->
         counts = Counter(run for runs in questions.values() for run in runs)
         found.update(run for run, count in counts.items() if count > FORM)
     return frozenset(found)
+
+
+NOTHING = Held.build(())
+"""No question at all."""

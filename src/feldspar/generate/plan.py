@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from feldspar.generate.held import NOTHING, Held
 from feldspar.generate.pack import AVAILABLE, Pack, Section
 from feldspar.generate.template import shuffled
 from feldspar.types import Leaf, Passage, Seed
@@ -28,8 +29,9 @@ class LeafPlan:
     last: int = 0
     """No draw after this one is made, whatever is still wanted: a pilot; 0: the budget alone counts."""
     avoid: tuple[str, ...] = ()
-    """Questions that a model will be graded on, beside the leaf's held-out seeds: a draft like one
-    of them is rejected. They never stand in a prompt."""
+    """Questions that this leaf's drafts must not ask, beside its own held-out seeds; in no prompt."""
+    graded: Held = NOTHING
+    """Those that no leaf's drafts must ask: of question files and benchmarks; one index for all leaves."""
 
     @property
     def held_out(self) -> tuple[str, ...]:

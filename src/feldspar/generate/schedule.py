@@ -123,7 +123,7 @@ class _Schedule:
                 heapq.heappush(self._next, (False, 0.0, number, place))
 
     def begin(self) -> None:
-        """Fill what room there is, and look again now and then: a teacher's slots can grow between replies."""
+        """Fill what room there is, now and every tenth of a second: slots can grow between replies."""
         self.fill()
         self._look = asyncio.get_running_loop().call_later(_LOOK, self.begin)
 

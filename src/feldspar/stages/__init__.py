@@ -8,6 +8,7 @@ from feldspar.stages.datasets import find_source
 from feldspar.stages.leaves import held_out, leaf_inputs, write_leaves
 from feldspar.stages.phases import phase_inputs, read_phases, write_phases
 from feldspar.stages.pilot import MEASURES, Pilot, fly
+from feldspar.stages.rejudged import Rejudgement, rejudge
 from feldspar.stages.samples import leaf_plans, read_drafts, sample_inputs, too_few, write_samples
 from feldspar.stages.scores import read_scores, score_inputs, write_scores
 from feldspar.stages.training import (
@@ -23,6 +24,7 @@ from feldspar.stages.work import Work, look_ahead, pack_of, read_leaves, write_j
 __all__ = [
     "MEASURES",
     "Pilot",
+    "Rejudgement",
     "Work",
     "checkpoint_inputs",
     "find_source",
@@ -40,6 +42,7 @@ __all__ = [
     "read_leaves",
     "read_phases",
     "read_scores",
+    "rejudge",
     "sample_inputs",
     "score_inputs",
     "too_few",

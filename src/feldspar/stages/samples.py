@@ -12,7 +12,9 @@ from pathlib import Path
 from feldspar import events, generate, jsonl, models, taxonomy
 from feldspar import recipe as recipes
 from feldspar.errors import BudgetSpent, TaxonomyError
+from feldspar.generate.avoid import read_benchmark
 from feldspar.generate.diversity import diversity
+from feldspar.generate.held import Held
 from feldspar.generate.pool import pooled
 from feldspar.generate.twins import twins
 from feldspar.recipe import Recipe
@@ -33,6 +35,10 @@ def leaf_plans(
     """How much is drawn of each leaf; a foundational leaf has its samples generated like a skill's."""
     plans = []
     settings = recipe.generate
+    held = Held.build(
+        (question.question for question in graded if not question.context),
+        (text for path in settings.avoid for text in read_benchmark(path)),
+    )
     for leaf in (recipes.manner_for(settings, leaf) for leaf in leaves):
         shown, _ = generate.split_seeds(leaf, recipes.holdout_for(settings, leaf.path), settings.seed)
         passages: list[Passage] = []
@@ -47,7 +53,7 @@ def leaf_plans(
                 target=target,
                 max_draws=target * settings.max_draws_per_sample,
                 quotas=quotas,
-                avoid=tuple(question.question for question in graded if not question.context),
+                graded=held,
             )
         )
     return pooled(plans) if settings.sampling == "pool" else plans
@@ -82,7 +88,7 @@ def make_samples(work: Work, folder: Path, *, stored: bool = False) -> list[gene
     book = DraftBook(folder / "drafts.sqlite", {leaf.path: leaf for leaf in leaves})
     try:
         plans = leaf_plans(leaves, recipe, work.teacher, graded_questions(recipe))
-        scratch = folder / "near.sqlite"
+        scratch = folder / "near.index"
         try:
             outcomes, calibration = asyncio.run(drawn(work, plans, book.add, scratch, stored=stored))
         except BudgetSpent:

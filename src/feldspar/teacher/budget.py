@@ -80,7 +80,7 @@ class Budget:
         if tokens is not None and self.tokens >= tokens:
             raise _spent(f"{self.tokens:,} of {tokens:,} tokens", "tokens")
         if cost is not None and self.cost >= cost:
-            raise _spent(f"{self.cost:,.2f} of {cost:,.2f} (the cost at teacher.price)", "cost")
+            raise _spent(f"{_money(self.cost)} of {_money(cost)} (at teacher.price)", "cost")
 
     def note(self, identity: str, reply: Reply) -> None:
         """Take in what a reply took, and tell all who listen if that was the rest of the budget.
@@ -130,6 +130,10 @@ def _model(stored: bytes) -> str:
         return ""
     model, _ = json.JSONDecoder().raw_decode(text, len(_OPENING))
     return model if isinstance(model, str) else ""
+
+
+def _money(amount: float) -> str:
+    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.3g}"
 
 
 def _spent(what: str, key: str) -> BudgetSpent:

@@ -15,9 +15,9 @@ import math
 from dataclasses import dataclass, field
 
 FIRST = 4
-"""Requests in flight before anything is known. A laptop's server works on one or two; and from 4, the
-first steps being fourfold, 256 are reached in the time of four replies: of 2,800 calls on 256 slots
-that costs a tenth more than to start at 64."""
+"""Requests in flight before anything is known. A laptop's server works on one or two, where 64 would be
+an hour of waiting. The price, in simulation on 256 slots that queue in silence: 2,800 calls use 0.71 of
+the slots, from 64 they would use 0.82; 28,000 use 0.95 and 0.97. The first steps are fourfold for that."""
 
 _ABOVE = 1.15
 """The level over the knee: enough that no slot waits for the next request to arrive."""
@@ -177,8 +177,8 @@ class Gradient:
             self._open(window.level * further, now, 0)
             return
         knee = level * seen / rate if level else window.level
-        # At the level before, throughput still grew.
-        self.settled = max(1, level, min(window.level, round(1.3 * knee)))
+        # At the level before, throughput still grew: the knee is there or above.
+        self.settled = min(window.level, max(level + 1, round(1.3 * knee)))
         self._open(self.settled, now, self.settled)
 
     def _enough(self, level: int) -> int:

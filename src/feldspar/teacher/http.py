@@ -132,10 +132,8 @@ class HttpTeacher:
         arrival = self._turns.arrive()
         struggle: _Struggle | None = None
         while True:
-            endpoint = await self._turns.wait(request.rank, arrival)
+            endpoint = await self._turns.wait(request.rank, arrival, request.claim)
             try:
-                if request.claim is not None:
-                    request.claim.sent = True
                 sent_at = time.monotonic()
                 outcome = await self._try(endpoint, request, sent_at)
                 if isinstance(outcome, Fault) and outcome.kind != "refused":

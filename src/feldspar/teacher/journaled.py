@@ -163,6 +163,9 @@ class Journaled:
         self._completion_tokens += reply.completion_tokens
         self._seconds += reply.seconds
         if self._budget is not None:
+            if request.claim is not None:
+                # Not every teacher marks it.
+                request.claim.sent = True
             self._budget.note(self.identity, reply)
         return reply
 

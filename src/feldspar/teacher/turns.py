@@ -7,6 +7,8 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
 
+from feldspar.teacher.api import Claim
+
 Slot = TypeVar("Slot")
 
 _FEW = 64
@@ -24,7 +26,7 @@ class Turns(Generic[Slot]):
     def __init__(self, take: Callable[[], Slot | None], give_back: Callable[[Slot], None]) -> None:
         self._take = take
         self._give_back = give_back
-        self._heap: list[tuple[tuple[float, ...], int, asyncio.Future[Slot]]] = []
+        self._heap: list[tuple[tuple[float, ...], int, asyncio.Future[Slot], Claim]] = []
         self._waiting = 0
         self._arrived = 0
 
@@ -37,20 +39,24 @@ class Turns(Generic[Slot]):
         self._arrived += 1
         return self._arrived
 
-    async def wait(self, rank: tuple[float, ...], arrival: int) -> Slot:
+    async def wait(self, rank: tuple[float, ...], arrival: int, claim: Claim | None = None) -> Slot:
         """A slot, once it is this one's turn.
 
         Args:
             rank: the lowest goes first.
             arrival: from `arrive`; among equals the earlier goes first.
+            claim: marked the moment that the slot is taken: who gives up what only waits must not meet
+                one that is on its way.
 
         Raises:
             Exception: what `fail` was given.
         """
+        claim = claim or Claim()
         if not self._heap and (slot := self._take()) is not None:
+            claim.sent = True
             return slot
         future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        heappush(self._heap, (rank, arrival, future))
+        heappush(self._heap, (rank, arrival, future, claim))
         self._waiting += 1
         self.serve()
         try:
@@ -74,12 +80,14 @@ class Turns(Generic[Slot]):
             if slot is None:
                 return
             self._waiting -= 1
-            heappop(heap)[2].set_result(slot)
+            _, _, future, claim = heappop(heap)
+            claim.sent = True
+            future.set_result(slot)
 
     def fail(self, make: Callable[[], Exception]) -> None:
         """Ends the wait of all that wait, each with an exception of its own."""
         heap, self._heap = self._heap, []
-        for _, _, future in heap:
+        for _, _, future, _ in heap:
             if not future.done():
                 self._waiting -= 1
                 future.set_exception(make())

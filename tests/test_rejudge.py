@@ -1,0 +1,206 @@
+"""`rejudge`: other thresholds, prompts and judges over what is stored."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.lab_project import LEAVES, Project, Told, feldspar, serving, write_project
+
+from feldspar.teacher import Request
+
+SKILLS = {LEAVES["freeform"], LEAVES["grounded"]}
+DEFAULT = ["teacher.pack=default", 'generate.samples_per_leaf={"knowledge/*": 0, "*": 5}']
+STRICT = [f"generate.prompts.{kind}.steps.pair_judge.parse.score.keep=3" for kind in ("freeform", "grounded")]
+WORDS = "amber brisk copper dusty early frosty gentle hollow ivory jagged keen lofty mellow narrow".split()
+
+
+def sets(settings: list[str]) -> list[str]:
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+def judged(request: Request) -> str:
+    """Texts that are new for every request, and verdicts that a die throws."""
+    die = random.Random(f"{request.seed} {request.messages[-1].content}")
+    text = " ".join(die.choice(WORDS) + die.choice(WORDS) for _ in range(6))
+    if not request.schema:
+        return f"The {text} are here."
+    reply: dict[str, object] = {}
+    for key, kind in json.loads(request.schema)["properties"].items():
+        choices = kind.get("enum")
+        if choices is None:
+            reply[key] = f"What of the {text} here?"
+        elif "yes" in choices:
+            reply[key] = die.choice(["yes"] * 9 + ["no"])
+        else:
+            reply[key] = die.choice([choices[0], choices[1], choices[-1], choices[-1]])
+    return json.dumps(reply)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A run of two skills, drawn with the default pack and judged from 2 on."""
+    made = write_project(tmp_path, tmp_path / "no-student")
+    with serving(judged) as server:
+        told = feldspar(*made.words(server, "generate", *sets(DEFAULT)))
+        assert told.code == 0, told.err
+    return made
+
+
+def rejudge(project: Project, settings: list[str], *more: str) -> tuple[Told, dict[str, Any]]:
+    told = feldspar("rejudge", project.run, *sets(settings), "--json", "--quiet", *more)
+    return told, json.loads(told.out)
+
+
+def rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
+
+
+def test_a_threshold_is_changed_without_any_teacher_and_redo_makes_what_is_missing(
+    project: Project, tmp_path: Path
+) -> None:
+    before = project.contents("2-samples")
+    old = {row["id"]: row for row in rows(project.run / "2-samples", "drafts")}
+    # The teacher's address is that of a server which is gone.
+    told, found = rejudge(project, STRICT)
+    assert told.code == 0, told.err
+    assert (found["asked"], found["changed"], found["lacking"]) == (0, True, True)
+    new = {row["id"]: row for row in rows(project.run / "2-samples", "drafts")}
+    for row in found["leaves"]:
+        mine, was = ({i for i, one in group.items() if one["leaf"] == row["leaf"]} for group in (new, old))
+        assert (row["before"], row["now"]) == (len(was), len(mine))
+        assert (row["newly_in"], row["newly_out"]) == (len(mine - was), len(was - mine))
+    assert sum(row["newly_out"] for row in found["leaves"]) > 0
+    for row in new.values():
+        assert [v["score"] for v in row["verdicts"] if v["judge"].startswith("pair")] == [3.0]
+    (pair,) = [one for one in found["judges"] if one["judge"] == "pair"]
+    assert pair["score_before"] == pair["score_now"], "the verdicts are the stored ones"
+    # What generate made is kept, beside it.
+    kept = project.run / "2-samples.before"
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+    # The same settings again are refused with the reason, and made whole for no more than what is missing.
+    other = write_project(tmp_path / "other", tmp_path / "no-student")
+    with serving(judged) as server:
+        words = project.words(server, "generate", *sets(DEFAULT + STRICT))
+        told = feldspar(*words)
+        assert told.code == 1
+        assert "judged again over what was stored, and draws are missing" in told.err
+        assert "--redo" in told.err
+        assert feldspar(*words, "--redo").code == 0
+        more = len(server.bodies)
+    with serving(judged) as server:
+        assert feldspar(*other.words(server, "generate", *sets(DEFAULT + STRICT))).code == 0
+        assert more < len(server.bodies)
+    assert project.contents("2-samples") == other.contents("2-samples")
+
+
+def test_the_old_recipe_is_refused_with_the_difference_afterwards(project: Project) -> None:
+    assert rejudge(project, STRICT)[0].code == 0
+    with serving(judged) as server:
+        told = feldspar(*project.words(server, "generate", *sets(DEFAULT)))
+        assert told.code == 1
+        assert "2-samples has other settings" in told.err
+        assert "parse.score.keep" in told.err
+        assert server.bodies == []
+
+
+def test_the_same_thresholds_change_nothing_and_back_again_is_the_beginning(project: Project) -> None:
+    before = project.contents("2-samples")
+    told, found = rejudge(project, [])
+    assert (told.code, found["changed"], found["lacking"]) == (0, False, False)
+    assert not (project.run / "2-samples.before").exists()
+    assert project.contents("2-samples") == before
+    assert rejudge(project, STRICT)[1]["changed"]
+    looser = [setting.replace("keep=3", "keep=2") for setting in STRICT]
+    found = rejudge(project, looser)[1]
+    assert (found["changed"], found["lacking"]) == (True, False)
+    after = project.contents("2-samples")
+    assert {k: v for k, v in after.items() if k != "stage.json"} == {
+        k: v for k, v in before.items() if k != "stage.json"
+    }
+    kept = project.run / "2-samples.before"
+    assert (kept / "stage.json").read_bytes() == before["stage.json"], "it is what generate made, still"
+    # Nothing is missing now: the same settings need no redo.
+    with serving(judged) as server:
+        assert feldspar(*project.words(server, "generate", *sets(DEFAULT + looser))).code == 0
+        assert server.bodies == []
+
+
+def test_a_new_judge_is_asked_for_verdicts_alone_and_started_late(project: Project) -> None:
+    with serving(judged, models=("other",)) as server:
+        settings = [f"judges=[{{model: other, endpoints: ['{server.url}']}}]"]
+        told, found = rejudge(project, settings)
+        assert told.code == 0, told.err
+        asked = list(server.bodies)
+        assert found["asked"] == len(asked) > 0
+        again, found = rejudge(project, settings)
+        assert (again.code, len(server.bodies), found["changed"]) == (0, len(asked), False)
+    assert all("enum" in json.dumps(body["response_format"]) for body in asked), "only verdicts are asked for"
+    verdicts = [v["judge"] for row in rows(project.run / "2-samples", "drafts") for v in row["verdicts"]]
+    assert "pair (other)" in verdicts
+
+
+def test_a_looser_judge_of_instructions_leaves_draws_that_were_never_carried_on(tmp_path: Path) -> None:
+    def harsh(request: Request) -> str:
+        reply = judged(request)
+        return reply.replace('"yes"', '"no"') if request.seed % 2 else reply
+
+    made = write_project(tmp_path, tmp_path / "no-student")
+    with serving(harsh) as server:
+        assert feldspar(*made.words(server, "generate", *sets(DEFAULT))).code == 0
+    none = [f"generate.prompts.{kind}.steps.instruction_judge=none" for kind in ("freeform", "grounded")]
+    told, found = rejudge(made, none)
+    assert told.code == 0, told.err
+    assert found["lacking"]
+    for row in found["leaves"]:
+        assert row["not_stored"] > 0
+        assert row["now"] == row["before"], "what was whole is kept as it was"
+    rejected = rows(made.run / "2-samples", "rejected")
+    assert sum(row["rejected"] == "not stored" for row in rejected) == sum(
+        row["not_stored"] for row in found["leaves"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["generate.holdout=0"], "generate.holdout was"),
+        (["train.seed=5"], "train.seed was 0 and is 5"),
+        (["teacher.revision=2"], "no draw is kept"),
+        (["generate.prompts.freeform.steps.pair_judge.parse.score.kep=3"], "kep"),
+    ],
+)
+def test_what_changes_more_than_verdicts_is_refused_and_nothing_is_lost(
+    project: Project, settings: list[str], words: str
+) -> None:
+    before = project.contents("2-samples")
+    recipe = (project.run / "recipe.yaml").read_bytes()
+    told, found = rejudge(project, settings)
+    assert told.code == 1
+    assert words in found["error"]["what"], told.err
+    assert project.contents("2-samples") == before
+    assert (project.run / "recipe.yaml").read_bytes() == recipe
+
+
+def test_a_run_without_samples_is_named(tmp_path: Path) -> None:
+    told = feldspar("rejudge", tmp_path)
+    assert told.code == 1
+    assert "is no run" in told.err
+
+
+def test_people_are_told_leaf_by_leaf(project: Project) -> None:
+    told = feldspar("rejudge", project.run, *sets(STRICT))
+    assert told.code == 0
+    for part in (
+        "newly out",
+        "pair: ",
+        "mean score",
+        "0 requests were sent",
+        "2-samples.before",
+        "--redo",
+        *SKILLS,
+    ):
+        assert part in told.out, part
