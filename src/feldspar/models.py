@@ -201,7 +201,7 @@ async def open_stored(
                 started = _started(book, settings, of, context, budget)
                 return (await stack.enter_async_context(started))[0]
 
-            return teachers.Deferred(_identity(of), book, start)
+            return teachers.Deferred(identity_of(of), book, start)
 
         teacher = deferred(recipe.teacher, plan)
         asked = [teacher if judge.is_teacher else deferred(judge.settings, judge) for judge in judges]
@@ -212,7 +212,7 @@ async def open_stored(
 def prices(recipe: Recipe, judges: Sequence[JudgePlan]) -> tuple[Price, dict[str, Price]]:
     """The teacher's price, which all have that have none of their own; and these, by identity."""
     own = {
-        _identity(judge): Price(judge.settings.price.prompt, judge.settings.price.completion)
+        identity_of(judge): Price(judge.settings.price.prompt, judge.settings.price.completion)
         for judge in judges
         if judge.settings.price is not None and not judge.is_teacher
     }
@@ -229,7 +229,7 @@ def _budget(
     return teachers.Budget(journal, settings.tokens, settings.cost, *prices(recipe, judges))
 
 
-def _identity(plan: TeacherPlan | JudgePlan) -> str:
+def identity_of(plan: TeacherPlan | JudgePlan) -> str:
     """What an `HttpTeacher` of this plan is known by."""
     return f"{plan.model}@{plan.identity}" if plan.identity else plan.model
 

@@ -26,6 +26,9 @@ _SCRIPT_SHARE = 0.6
 """Least share of the letters: German with Greek formulas is German."""
 
 _KANA_SHARE = 0.05
+_DISTINCT = 3
+"""Small words of a language that a text must hold, each counted once."""
+
 _CJK_WEIGHT = 2
 """A character of Chinese says what two or three letters do: Chinese about Python code stays Chinese."""
 
@@ -205,6 +208,8 @@ def _by_words(text: str, languages: Iterable[str], sure: bool) -> str:
     first, second = [*sorted(scores, key=lambda name: -scores[name]), ""][:2]
     runner_up = scores.get(second, 0.0)
     enough = hits[first] >= (3 if sure else 2) and hits[first] >= 0.15 * total
+    # Seeds of one form ("Compose a verse on …") say the same two words over and over: no evidence.
+    enough = enough and len(set(_tongues()[first].words) & set(found)) >= _DISTINCT
     if sure:
         enough = enough and total >= 8
     return first if enough and scores[first] >= (2.0 if sure else 1.2) * runner_up else ""

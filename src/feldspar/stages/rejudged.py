@@ -16,14 +16,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from feldspar import events, generate, jsonl
+from feldspar import events, generate, jsonl, models
 from feldspar.errors import RunError, TaxonomyError
+from feldspar.generate.rehearse import rehearse
 from feldspar.recipe import STAGES, Recipe, difference, part, part_digest
 from feldspar.run import REJUDGED, Run
-from feldspar.stages.samples import make_samples, sample_inputs
-from feldspar.stages.work import Work, write_json
-from feldspar.teacher import Journal
-from feldspar.types import Draft
+from feldspar.stages.samples import leaf_plans, make_samples, sample_inputs
+from feldspar.stages.work import Work, graded_questions, write_json
+from feldspar.teacher import Journal, asked, key_of
+from feldspar.types import Draft, Leaf
 
 _STAGE = "2-samples"
 BEFORE = "2-samples.before"
@@ -91,6 +92,7 @@ def rejudge(run: Run, recipe: Recipe, watch: events.Watch) -> Rejudgement:
         raise RunError(f"{run.folder} has no {_STAGE} yet", "`feldspar generate` makes it.")
     _only_judged(run, recipe)
     work = Work(run, recipe, watch)
+    _something_stored(work)
     before = _calls(run)
     part_made = run.folder / f"{_STAGE}.rejudged.partial"
     with jsonl.writing(part_made):
@@ -100,11 +102,9 @@ def rejudge(run: Run, recipe: Recipe, watch: events.Watch) -> Rejudgement:
         outcomes = make_samples(work, part_made, stored=True)
     except TaxonomyError:
         shutil.rmtree(part_made, ignore_errors=True)
-        words = difference(part(run.recipe, _STAGE), part(recipe, _STAGE)) if run.recipe else []
-        told = "; ".join(words[:6]) or "the settings are the same"
         raise RunError(
-            f"out of what is stored, no draw is kept under these settings: {told}",
-            "Where they change what is asked of the teacher, `feldspar generate --redo` asks it anew.",
+            "under these settings no draw of those that are stored is kept",
+            f"Nothing was changed: {_STAGE} is as it was. Choose others.",
         ) from None
     lacking = any(_lacks(outcome, recipe) for outcome in outcomes)
     leaves, judges = _compared(run.path(_STAGE), part_made)
@@ -132,6 +132,24 @@ def _only_judged(run: Run, recipe: Recipe) -> None:
                 f"rejudge changes what is kept, and {words}",
                 f"{stage} is made of that: `feldspar run --redo` makes it and what follows again.",
             )
+
+
+def _something_stored(work: Work) -> None:
+    """See that draws were begun under these settings, before a judge is asked anything."""
+    leaves = tuple(jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf))
+    identity = models.identity_of(work.teacher)
+    with Journal(work.run.folder / "journal.sqlite", readonly=True) as journal:
+        for plan in leaf_plans(leaves, work.recipe, work.teacher, graded_questions(work.recipe)):
+            if plan.target <= 0 or generate.why_nothing(plan, work.pack):
+                continue
+            first = rehearse(plan, work.pack, seed=work.recipe.generate.seed)[0]
+            if journal.reply(key_of(asked(first, identity))) is not None:
+                return
+    words = difference(part(work.run.recipe, _STAGE), part(work.recipe, _STAGE)) if work.run.recipe else []
+    raise RunError(
+        f"no draw is stored under these settings: {'; '.join(words[:6]) or 'they are the same'}",
+        "They change what is asked of the teacher: `feldspar generate --redo` asks it anew.",
+    )
 
 
 def _calls(run: Run) -> int:

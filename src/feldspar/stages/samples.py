@@ -16,7 +16,7 @@ from feldspar.generate.avoid import read_benchmark
 from feldspar.generate.diversity import diversity
 from feldspar.generate.held import Held
 from feldspar.generate.pool import pooled
-from feldspar.generate.twins import twins
+from feldspar.generate.twins import Twin, twins
 from feldspar.recipe import Recipe
 from feldspar.run import Run
 from feldspar.stages.cards import dataset_card, teacher_name
@@ -56,7 +56,7 @@ def leaf_plans(
                 graded=held,
             )
         )
-    return pooled(plans) if settings.sampling == "pool" else plans
+    return plans
 
 
 def sample_inputs(work: Work) -> dict[str, str]:
@@ -107,7 +107,8 @@ def make_samples(work: Work, folder: Path, *, stored: bool = False) -> list[gene
     (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
     write_json(folder / "funnel.json", generate.funnel(outcomes))
     jsonl.write(folder / "twins.jsonl", twins(_samples(folder), folder))
-    write_json(folder / "diversity.json", jsonl.to_json(diversity(_samples(folder), leaves)))
+    alike = Counter(twin.id.rpartition("#")[0] for twin in jsonl.read(folder / "twins.jsonl", Twin))
+    write_json(folder / "diversity.json", jsonl.to_json(diversity(_samples(folder), leaves, alike)))
     if calibration is not None:
         write_json(folder / "calibration.json", jsonl.to_json(calibration))
     return outcomes
@@ -155,8 +156,10 @@ async def _drawn(
         _say_calibration(calibration, watch)
         outcomes = []
         panel = generate.Panel(judges, recipe.generate.judges_agree)
+        # The judges are measured on each leaf's own seeds; only what is drawn is pooled.
+        chosen = pooled(plans) if recipe.generate.sampling == "pool" else plans
         drawing = generate.generate(
-            plans, teacher, pack, seed=seed, slots=opened.slots, panel=panel, scratch=scratch
+            chosen, teacher, pack, seed=seed, slots=opened.slots, panel=panel, scratch=scratch
         )
         async with contextlib.aclosing(drawing):
             async for found in drawing:
