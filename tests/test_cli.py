@@ -80,7 +80,7 @@ def test_help_tells_the_truth_about_every_verb(capsys: pytest.CaptureFixture[str
         assert "--quiet" in told
         assert ("--json" in told) == (name != "chat")
         assert ("--set" in told) == (
-            name in ("plan", "generate", "mix", "train", "evaluate", "report", "run")
+            name in ("plan", "generate", "mix", "train", "evaluate", "report", "run", "rejudge")
         )
         assert ("--redo" in told) == (name in ("generate", "mix", "train", "evaluate", "report", "run"))
 
@@ -105,6 +105,9 @@ def test_every_verb_of_the_parser_is_in_the_help() -> None:
         (["tree"], "PATH"),
         (["schema", "x"], "x"),
         (["mix", "run", "--colour"], "--colour"),
+        (["plan", "recipe.yaml", "--pilot", "3"], "go together"),
+        (["rejudge"], "RUN"),
+        (["rejudge", "run", "--redo"], "--redo"),
         (["export", "run", "--to", "gguf", "--out", "x"], "gguf"),
     ],
 )

@@ -211,8 +211,9 @@ def test_a_run_killed_while_generating_and_while_training_ends_as_if_it_had_not_
     posted, kept = keys(server.bodies), set(project.journal())
     assert kept <= set(posted)
     # What was in flight when it was killed is lost, and asked again where it is still needed.
-    assert len(posted) - len(set(posted)) <= 4
-    assert len(set(posted) - kept) <= 4
+    # So is what had come but was not committed, and surplus that a server still worked on at the end.
+    assert len(posted) - len(set(posted)) <= 8
+    assert len(set(posted) - kept) <= 8
     for stage in ("1-leaves", "2-samples", "3-phases", "model"):
         assert project.contents(stage) == whole[0].contents(stage), stage
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from feldspar import recipe as recipes
 from feldspar.errors import RecipeError
 from feldspar.recipe_data import AdapterName
-from feldspar.types import Phase, Take
+from feldspar.types import Leaf, Phase, Take
 
 
 def load(folder: Path, text: str | bytes, *sets: str) -> recipes.Recipe:
@@ -167,8 +167,13 @@ def test_set_wins_and_finds_phases_by_name(tmp_path: Path) -> None:
     assert recipe.phases[1].learning_rate == 3e-4
     assert recipe.phases[0].epochs == 9
     assert recipe.teacher.endpoints == ("http://h:1/v1",)
-    assert recipes.quotas_for(recipe.generate, "knowledge/a/b", 4) == (12, 4)
-    assert recipes.quotas_for(recipe.generate, "compositional_skills/a", 0) == (30, 1)
+    learnt = Leaf("knowledge/a/b", "knowledge", "A", ())
+    assert recipes.quotas_for(recipe.generate, learnt, 4) == (12, 4)
+    assert recipes.quotas_for(recipe.generate, learnt, 0) == (0, 1), "no document may be learnt from"
+    assert recipes.quotas_for(recipe.generate, Leaf("skills/a", "compositional_skills", "A", ()), 0) == (
+        30,
+        1,
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from feldspar.piloting import PilotPlan
 from feldspar.planning import Plan, plan
 from feldspar.recipe import Recipe, load, part_digest
 from feldspar.run import Run
+from feldspar.showing import show
 from feldspar.stages import Work
-from feldspar.story import Summary, chat, rejudged, show
+from feldspar.story import Summary, chat, rejudged
 
 __all__ = [
     "FLOW",

@@ -342,20 +342,21 @@ def manner_for(settings: GenerateSettings, leaf: Leaf) -> Leaf:
     )
 
 
-def quotas_for(settings: GenerateSettings, leaf: str, passages: int) -> tuple[int, int]:
+def quotas_for(settings: GenerateSettings, leaf: Leaf, passages: int) -> tuple[int, int]:
     """How many accepted samples are wanted of a leaf, and over how many equal quotas.
 
     Args:
         settings: The recipe's.
-        leaf: The leaf's path; the first pattern that fits it counts (`*` matches `/` too).
-        passages: How many its documents have; 0 for a skill, whose `per_passage` means nothing.
+        leaf: The leaf; the first pattern that fits its path counts (`*` matches `/` too).
+        passages: How many its documents have; to a skill `per_passage` means nothing.
     """
     amount = settings.samples_per_leaf
     if isinstance(amount, dict):
-        fits = (value for pattern, value in amount.items() if fnmatch.fnmatchcase(leaf, pattern))
+        fits = (value for pattern, value in amount.items() if fnmatch.fnmatchcase(leaf.path, pattern))
         amount = next(fits, DEFAULT_SAMPLES)
     if isinstance(amount, PerPassage):
-        return (amount.per_passage * passages, passages) if passages else (DEFAULT_SAMPLES, 1)
+        amount = amount.per_passage * passages if leaf.branch == "knowledge" else DEFAULT_SAMPLES
+        return amount, max(1, passages)
     return amount, 1
 
 

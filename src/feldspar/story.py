@@ -17,8 +17,7 @@ from feldspar.errors import RunError
 from feldspar.recipe import dump
 from feldspar.run import Run
 from feldspar.stages import Work
-from feldspar.teacher import Journal
-from feldspar.types import Answer, Draft, Leaf, Message, Question, Score
+from feldspar.types import Answer, Leaf, Message, Question, Score
 
 METRICS = {
     "choice": "choice accuracy",
@@ -101,6 +100,11 @@ def summary(work: Work) -> Summary:
             funnel.append((leaf, entry["draws"], entry["accepted"], entry["target"]))
             if entry["error"]:
                 problems.append(entry["error"])
+            elif entry["draws"] < entry["target"] * work.recipe.generate.max_draws_per_sample:
+                if entry["accepted"] < entry["target"] or "not stored" in entry["rejected"]:
+                    notes.append(
+                        f"{leaf}: draws are missing, `--redo` makes them: {entry['accepted']} samples"
+                    )
             elif entry["accepted"] < entry["target"]:
                 notes.append(stages.too_few(leaf, entry["accepted"], entry["target"], entry["draws"]))
     scores, retention = stages.read_scores(run) if run.complete("5-scores") else ((), None)
@@ -131,57 +135,6 @@ def rejudged(found: stages.Rejudgement) -> str:
     lines.append(f"{found.folder} is judged again; what `generate` made is in {found.before}")
     if found.lacking:
         lines.append("Draws are missing that were never generated: `feldspar generate … --redo` makes them.")
-    return "\n".join(lines)
-
-
-def show(folder: Path, name: str) -> str:
-    """A sample's or a rejected draft's whole story, as text.
-
-    Raises:
-        RunError: the run has no samples, or none of this id.
-    """
-    run = _opened(folder, "2-samples", "generate")
-    drafts = (*stages.read_drafts(run, "drafts"), *stages.read_drafts(run, "rejected"))
-    draft = next((one for one in drafts if one.id == name), None)
-    if draft is None:
-        some = ", ".join(one.id for one in drafts[:3])
-        raise RunError(f"{folder} has no sample or draft {name}", f"Ids look like this: {some}")
-    leaves = jsonl.read(run.path("1-leaves") / "leaves.jsonl", Leaf)
-    leaf = next(leaf for leaf in leaves if leaf.path == draft.leaf)
-    parts = [_told(draft, leaf, run)]
-    with Journal(run.folder / "journal.sqlite", readonly=True) as journal:
-        for number, key in enumerate(draft.requests, 1):
-            found = journal.get(key)
-            if found is None:
-                parts.append(f"request {number}: not in the journal ({key[:12]})")
-                continue
-            asked, reply = found
-            said = "\n".join(f"  {turn['role']}: {turn['content']}" for turn in asked["messages"])
-            parts.append(f"request {number} ({key[:12]})\n{said}\n  -> {reply.text}")
-    return "\n\n".join(parts)
-
-
-def _told(draft: Draft, leaf: Leaf, run: Run) -> str:
-    fate = f"rejected: {draft.rejected}" if draft.rejected else "accepted"
-    lines = [f"{draft.id}: {fate}", f"leaf: {leaf.path} ({leaf.branch}), {leaf.task}"]
-    if draft.passage is not None:
-        place = f"{draft.passage.document}[{draft.passage.start}:{draft.passage.end}]"
-        lines.append(f"passage: {place}, {' > '.join(draft.passage.heading)}\n{draft.passage.text.strip()}")
-    if draft.context:
-        lines.append(f"context: {draft.context}")
-    lines += [f"instruction: {draft.instruction}", f"response: {draft.response}"]
-    for verdict in draft.verdicts:
-        score = "" if verdict.score is None else f" {verdict.score:g}"
-        lines.append(f"{verdict.judge}: {'keep' if verdict.keep else 'reject'}{score}: {verdict.reason}")
-    phases = run.path("3-phases")
-    if run.complete("3-phases") and not draft.rejected:
-        joined = [
-            f"{data.phase.name}{' (replayed)' if row.replayed_from else ''}"
-            for data in stages.read_phases(run)
-            for row in data.rows
-            if row.sample.id == draft.id
-        ]
-        lines.append(f"phases: {', '.join(joined) or f'none, see {phases.name}/dropped.json'}")
     return "\n".join(lines)
 
 
@@ -221,7 +174,7 @@ def chat(folder: Path) -> None:
     Raises:
         RunError: the run has no model yet.
     """
-    run = _opened(folder, "model", "train")
+    run = opened(folder, "model", "train")
     from feldspar import train
 
     recipe = run.recipe
@@ -242,7 +195,12 @@ def chat(folder: Path) -> None:
     evaluate.chat(speaker(base), speaker(tuned), ask, lambda who, text: print(f"{who}> {text}", flush=True))
 
 
-def _opened(folder: Path, stage: str, verb: str) -> Run:
+def opened(folder: Path, stage: str, verb: str) -> Run:
+    """A run that is read alone.
+
+    Raises:
+        RunError: It is none, or it lacks the stage, which the verb makes.
+    """
     run = Run(folder, create=False, lock=False)
     if not run.complete(stage):
         raise RunError(f"{folder} has no {stage} yet", f"`feldspar {verb}` makes it.")

@@ -37,7 +37,7 @@ VERBS = {
     "schema": Verb("schema [--out FILE]", "the JSON Schema of qna.yaml, for editors"),
     "plan": Verb(
         "plan RECIPE [--pilot N --out RUN]",
-        "calls and tokens before anything is asked; from a pilot of N draws a leaf, time and cost too",
+        "calls and tokens, before anything is asked; a pilot tells time and cost, too",
     ),
     "generate": Verb("generate RECIPE --out RUN", "taxonomy to samples"),
     "mix": Verb("mix RUN", "samples to the phases' data, with their replay buffers"),
@@ -58,7 +58,7 @@ VERBS = {
 
 _FOOT = """
 Every verb takes --quiet, and every verb but chat --json. Those that read a recipe, a run's too, take
---set KEY=VALUE, as in --set phases.kt1.epochs=3; those that work in a run take --redo, which makes
+--set KEY=VALUE, as in --set phases.kt1.epochs=3; those that make stages take --redo, which makes
 again what no longer fits. `feldspar VERB --help` says it all; --version, --install-completion.
 
 Exit codes: 0 done, 1 the input or the run has problems (named), 2 wrong usage, 130 interrupted.

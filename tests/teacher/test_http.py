@@ -9,9 +9,11 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -220,6 +222,32 @@ def test_a_schema_that_is_rejected_is_left_out_from_then_on(caplog: pytest.LogCa
     assert [r.text for r in replies] == ["Q0", "Q1", "Q2"]
     assert seen == 4
     assert sum("without that schema" in line for line in caplog.messages) == 1
+
+
+def test_log_probabilities_that_are_rejected_are_left_out_from_then_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refused = Fault("status", 400, json.dumps({"error": {"message": "logprobs: no"}}))
+    bodies: list[dict[str, Any]] = []
+
+    def minds(number: int, body: dict[str, Any]) -> Fault | None:
+        bodies.append(body)
+        return refused if "logprobs" in body else None
+
+    async def asked() -> list[Reply]:
+        async with scripted_server(lambda request: "ok", minds) as server:
+            teacher = HttpTeacher("scripted", [server.url])
+            try:
+                request = Request((Message("user", "score"),), schema=SCHEMA, top_logprobs=5)
+                return [await teacher.ask(replace(request, seed=n)) for n in range(3)]
+            finally:
+                await teacher.close()
+
+    with caplog.at_level(logging.WARNING):
+        assert [reply.text for reply in asyncio.run(asked())] == ["ok"] * 3
+    assert ["logprobs" in body for body in bodies] == [True, False, False, False]
+    assert all("response_format" in body for body in bodies)
+    assert sum("no log-probabilities" in line for line in caplog.messages) == 1
 
 
 def test_a_bad_request_is_not_blamed_on_its_schema() -> None:

@@ -57,7 +57,7 @@ class LeafOutcome:
     surplus: int = 0
     """Draws begun beyond those that count; they depend on timing and are no samples."""
     surplus_calls: int = 0
-    """Requests made for them."""
+    """Requests made for them, and those that a near-duplicate made after its instruction."""
     error: str = ""
     """Why the leaf yielded nothing; empty if it yielded something."""
 

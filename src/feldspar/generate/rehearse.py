@@ -1,4 +1,4 @@
-"""A draw's requests before anybody is asked: the real prompts, with a seed's words for the draft's."""
+"""A single draw out of its turn: before anybody is asked, and again out of what is stored."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import asyncio
 import json
 from dataclasses import replace
 
-from feldspar.generate.ask import Context, Turn
+from feldspar.errors import NotStored
+from feldspar.generate.ask import Context, Panel, Turn
 from feldspar.generate.drawing import pipeline
 from feldspar.generate.pack import Pack
 from feldspar.generate.plan import LeafPlan, section_name
 from feldspar.generate.units import rota_of, units_of
-from feldspar.teacher import Reply, Request
+from feldspar.teacher import Reply, Request, Teacher
 from feldspar.types import Draft, Seed
 
 _ASKING = ("instruction", "question", "followup")
@@ -78,6 +79,45 @@ def rehearse(plan: LeafPlan, pack: Pack, *, seed: int, judges: int = 0) -> tuple
     )
     asyncio.run(_through(context))
     return tuple(requests)
+
+
+async def replay(
+    plan: LeafPlan, draw: int, teacher: Teacher, pack: Pack, panel: Panel, *, seed: int
+) -> Draft:
+    """One draw again, alone, as far as its replies are there.
+
+    It is not compared with other drafts, as only deciding it in its turn would.
+
+    Args:
+        plan: The leaf's.
+        draw: Its number.
+        teacher: Who raises `NotStored` for what is not there.
+        pack: The prompts.
+        panel: Who judges.
+        seed: The run's seed.
+    """
+    section = pack.sections[section_name(plan)]
+    units = units_of(plan.passages, section) if plan.leaf.branch == "knowledge" else ()
+    context = Context(
+        plan,
+        teacher,
+        pack,
+        section,
+        seed,
+        units,
+        rota_of(plan, section),
+        judges=panel.judges,
+        agree=panel.agree,
+    )
+    draft = Draft(f"{plan.leaf.path}#{draw}", plan.leaf.path, draw)
+    for step in pipeline(section_name(plan)):
+        try:
+            draft = await step(draft, context)
+        except NotStored:
+            break
+        if draft.rejected:
+            break
+    return draft
 
 
 async def _through(context: Context) -> None:

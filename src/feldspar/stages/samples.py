@@ -44,7 +44,7 @@ def leaf_plans(
         passages: list[Passage] = []
         for document in leaf.documents:
             passages += taxonomy.passages(document, teacher.count_tokens, teacher.passage_tokens)
-        target, quotas = recipes.quotas_for(settings, leaf.path, len(passages))
+        target, quotas = recipes.quotas_for(settings, leaf, len(passages))
         plans.append(
             generate.LeafPlan(
                 leaf=leaf,
@@ -152,7 +152,8 @@ async def _drawn(
     async with opening(recipe, work.teacher, work.judges, work.run.folder / "journal.sqlite") as opened:
         teacher = _Told(opened.teacher, watch)
         judges = tuple(_Told(judge, watch) for judge in opened.judges)
-        calibration = await generate.calibrate(plans, teacher, pack, seed=seed, judges=judges)
+        drawable = [plan for plan in plans if not generate.why_nothing(plan, pack)]
+        calibration = await generate.calibrate(drawable, teacher, pack, seed=seed, judges=judges)
         _say_calibration(calibration, watch)
         outcomes = []
         panel = generate.Panel(judges, recipe.generate.judges_agree)

@@ -71,6 +71,8 @@ class Endpoint:
     failures: int = 0
     refused_schemas: set[str] = field(default_factory=set)
     """Schemas that it rejected: those requests go to it without `response_format`."""
+    no_logprobs: bool = False
+    """Whether it rejected requests for log-probabilities: it is asked for none."""
     _faults: int = 0
     """In a row."""
     _refusals: int = 0

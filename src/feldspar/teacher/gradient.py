@@ -178,7 +178,8 @@ class Gradient:
             return
         knee = level * seen / rate if level else window.level
         # At the level before, throughput still grew: the knee is there or above.
-        self.settled = min(window.level, max(level + 1, round(1.3 * knee)))
+        least_settled = level + 1 if 0 < level < _FEW else max(1, level)
+        self.settled = min(window.level, max(least_settled, round(1.3 * knee)))
         self._open(self.settled, now, self.settled)
 
     def _enough(self, level: int) -> int:

@@ -143,6 +143,8 @@ class HttpTeacher:
                 self._free(endpoint)
             if isinstance(outcome, Reply):
                 return outcome
+            if request.claim is not None:
+                request.claim.sent = False
             struggle = struggle or _Struggle()
             await self._after(outcome, endpoint, request, struggle)
 
@@ -213,18 +215,14 @@ class HttpTeacher:
         self._turns.serve()
 
     async def _try(self, endpoint: Endpoint, request: Request, sent_at: float) -> Reply | Fault:
-        schema = request.schema not in endpoint.refused_schemas
-        outcome = await self._post(endpoint, request.body(self.model, schema))
+        outcome = await self._post(endpoint, self._body(endpoint, request))
         if isinstance(outcome, Fault):
-            if outcome.kind != "refused" or not request.schema or not schema:
+            if outcome.kind != "refused":
                 return outcome
-            # Asked once more without the schema: if that is what the server minds, it is left out there.
-            refused, sent_at = outcome, time.monotonic()
-            outcome = await self._post(endpoint, request.body(self.model, False))
+            sent_at = time.monotonic()
+            outcome = await self._plainer(endpoint, request, outcome)
             if isinstance(outcome, Fault):
-                return refused if outcome.kind == "refused" else outcome
-            endpoint.refused_schemas.add(request.schema)
-            log.warning("%s So it is asked without that schema from now on.", refused.what)
+                return outcome
         now = time.monotonic()
         if endpoint.answered(now - sent_at, outcome.completion_tokens, now):
             log.warning("%s answers again.", endpoint.url)
@@ -232,6 +230,32 @@ class HttpTeacher:
         if self._trouble.last is not None:
             self._trouble = _Struggle()
         return replace(outcome, seconds=now - sent_at)
+
+    def _body(
+        self, endpoint: Endpoint, request: Request, logprobs: bool = True, schema: bool = True
+    ) -> bytes:
+        """The body without what this endpoint has refused before, or is not to be asked for now."""
+        if request.top_logprobs and (endpoint.no_logprobs or not logprobs):
+            request = replace(request, top_logprobs=0)
+        return request.body(self.model, schema and request.schema not in endpoint.refused_schemas)
+
+    async def _plainer(self, endpoint: Endpoint, request: Request, refused: Fault) -> Reply | Fault:
+        """Asks again without log-probabilities, then without the schema: what it minds is left out there."""
+        if request.top_logprobs and not endpoint.no_logprobs:
+            outcome = await self._post(endpoint, self._body(endpoint, request, logprobs=False))
+            if isinstance(outcome, Reply):
+                endpoint.no_logprobs = True
+                log.warning("%s So it is asked for no log-probabilities from now on.", refused.what)
+            if isinstance(outcome, Reply) or outcome.kind != "refused":
+                return outcome
+        if request.schema and request.schema not in endpoint.refused_schemas:
+            outcome = await self._post(endpoint, self._body(endpoint, request, schema=False))
+            if isinstance(outcome, Reply):
+                endpoint.refused_schemas.add(request.schema)
+                log.warning("%s So it is asked without that schema from now on.", refused.what)
+            if isinstance(outcome, Reply) or outcome.kind != "refused":
+                return outcome
+        return refused
 
     async def _post(self, endpoint: Endpoint, body: bytes) -> Reply | Fault:
         answer = await self._wires[endpoint.url].post("/chat/completions", body)

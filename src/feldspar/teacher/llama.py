@@ -39,6 +39,8 @@ def parameters(gguf: str, alias: str, slots: int, context: int, threads: int) ->
     p.cors_origins = ""
     p.ui = False
     p.endpoint_slots = False
+    # Counts of what runs and waits, which is how a teacher of several slots is kept full.
+    p.endpoint_metrics = True
     p.offline = True
     # Silent: the terminal belongs to the progress display.
     p.verbosity = -1

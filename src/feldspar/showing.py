@@ -1,0 +1,221 @@
+"""One sample's whole story, or a rejected draft's: its leaf, passage, verdicts, twins and every request."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from feldspar import generate, jsonl, models, stages
+from feldspar.errors import FeldsparError, RunError
+from feldspar.generate.pack import AVAILABLE
+from feldspar.generate.rehearse import replay
+from feldspar.generate.template import derive
+from feldspar.generate.twins import Twin
+from feldspar.recipe import holdout_for
+from feldspar.run import Run
+from feldspar.stages import Work
+from feldspar.story import opened
+from feldspar.teacher import Journal, Journaled, Reply, Request
+from feldspar.types import Draft, Leaf
+
+_ATTEMPTS = 10
+_FOLD = 2**31 - 1
+"""What seeds are folded to on the wire."""
+
+
+def show(folder: Path, name: str) -> str:
+    """A sample's or a rejected draft's whole story, as text.
+
+    A draw that was begun ahead of need and is in no file is told out of the journal.
+
+    Raises:
+        RunError: The run has no samples, or none of this id; near ones are named.
+    """
+    run = opened(folder, "2-samples", "generate")
+    draft = _found(run, name)
+    surplus = draft is None
+    path, mark, number = name.rpartition("#")
+    path = path if mark else name
+    leaf = _leaf(run, draft.leaf if draft else path)
+    if draft is None and leaf is not None and number.isascii() and number.isdecimal() and len(number) < 10:
+        draft = _replayed(run, leaf, int(number))
+    if draft is None or leaf is None:
+        raise RunError(f"{folder} has no sample or draft {name}", _hint(run, path, leaf))
+    parts = ["\n".join(_told(draft, leaf, run, surplus))]
+    with Journal(run.folder / "journal.sqlite", readonly=True) as journal:
+        seed = run.recipe.generate.seed if run.recipe is not None else 0
+        steps = _steps(seed, draft)
+        parts += [_request(journal, key, place, steps) for place, key in enumerate(draft.requests, 1)]
+    return "\n\n".join(parts)
+
+
+def _lines(path: Path, name: str) -> Iterator[bytes]:
+    """The lines that may be about an id; no other is parsed, and none is kept."""
+    # As it is written, and as it is where half a surrogate pair stands in the line.
+    wanted = {json.dumps(name, ensure_ascii=plain).encode("utf-8", "replace") for plain in (True, False)}
+    if path.exists():
+        with path.open("rb") as lines:
+            for line in lines:
+                if any(one in line for one in wanted):
+                    yield line
+
+
+def _found(run: Run, name: str) -> Draft | None:
+    for file in ("drafts", "rejected"):
+        where = f"2-samples/{file}.jsonl"
+        for line in _lines(run.path("2-samples") / f"{file}.jsonl", name):
+            data = json.loads(line)
+            if data.get("id") == name:
+                return jsonl.from_json(Draft, data, where)
+    return None
+
+
+def _leaf(run: Run, path: str) -> Leaf | None:
+    leaves = jsonl.read(run.path("1-leaves") / "leaves.jsonl", Leaf)
+    return next((leaf for leaf in leaves if leaf.path == path), None)
+
+
+def _hint(run: Run, path: str, leaf: Leaf | None) -> str:
+    funnel = json.loads((run.path("2-samples") / "funnel.json").read_text(encoding="utf-8"))
+    if leaf is not None:
+        draws = funnel.get(leaf.path, {}).get("draws", 0)
+        if draws:
+            return f"The leaf has draws 1 to {draws}, and no other was begun: {path}#1, say."
+        return "The leaf has no draws."
+    near = difflib.get_close_matches(path, list(funnel), n=3, cutoff=0.5)
+    some = ", ".join(f"{one}#1" for one in near or list(funnel)[:3])
+    return f"Did you mean {some}? Ids look like this: LEAF#DRAW." if near else f"Ids look like this: {some}"
+
+
+class _Silent:
+    """A teacher of whom only what it once said is left."""
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+
+    async def ask(self, request: Request) -> Reply:
+        raise AssertionError("only what is stored is asked for")
+
+    async def close(self) -> None:
+        """Has nothing to let go of."""
+
+
+def _replayed(run: Run, leaf: Leaf, draw: int) -> Draft | None:
+    """A draw as far as the journal has it; None where it has nothing of it."""
+    if run.recipe is None or draw < 1:
+        return None
+    recipe = run.recipe
+    try:
+        work = Work(run, recipe)
+        (plan,) = stages.leaf_plans([leaf], recipe, work.teacher, ())
+        if generate.why_nothing(plan, work.pack):
+            return None
+        with Journal(run.folder / "journal.sqlite", readonly=True) as journal:
+            plans: list[models.TeacherPlan | models.JudgePlan] = [work.teacher, *work.judges]
+            writer, *judges = [
+                Journaled(_Silent(models.identity_of(one)), journal, stored_only=True) for one in plans
+            ]
+            panel = generate.Panel(tuple(judges), recipe.generate.judges_agree)
+            draft = asyncio.run(replay(plan, draw, writer, work.pack, panel, seed=recipe.generate.seed))
+    except FeldsparError:
+        # The teacher's weights may be gone, or the prompts changed: then there is no telling.
+        return None
+    return draft if draft.requests else None
+
+
+def _told(draft: Draft, leaf: Leaf, run: Run, surplus: bool) -> Iterator[str]:
+    if surplus:
+        yield f"{draft.id}: surplus: it was begun ahead of need, and is in the journal alone"
+        yield "It is part of no file; nothing was decided of it."
+    else:
+        yield f"{draft.id}: {f'rejected: {draft.rejected}' if draft.rejected else 'accepted'}"
+    if draft.rejected and draft.verdicts:
+        last = draft.verdicts[-1]
+        yield f"by {last.judge}: {last.reason}"
+        yield from _twin(run, leaf, last.reason)
+    yield f"leaf: {leaf.path} ({leaf.branch}), {leaf.task}"
+    if draft.passage is not None:
+        place = f"{draft.passage.document}[{draft.passage.start}:{draft.passage.end}]"
+        yield f"passage: {place}, {' > '.join(draft.passage.heading)}\n{draft.passage.text.strip()}"
+    if draft.context:
+        yield f"context: {draft.context}"
+    yield f"instruction: {draft.instruction}"
+    yield f"response: {draft.response}"
+    yield from (f"then {turn.role}: {turn.content}" for turn in draft.turns)
+    yield from _support(draft, leaf)
+    for verdict in draft.verdicts:
+        score = "" if verdict.score is None else f" {verdict.score:g}"
+        yield f"{verdict.judge}: {'keep' if verdict.keep else 'reject'}{score}: {verdict.reason}"
+    if not draft.rejected and not surplus:
+        yield from _after(run, draft)
+
+
+def _twin(run: Run, leaf: Leaf, reason: str) -> Iterator[str]:
+    """The text that a near-duplicate is like."""
+    if not reason.startswith("like "):
+        return
+    name = reason.removeprefix("like ")
+    if name.startswith("seed ") and run.recipe is not None:
+        settings = run.recipe.generate
+        shown, _ = generate.split_seeds(leaf, holdout_for(settings, leaf.path), settings.seed)
+        for place, seed in enumerate(shown, 1):
+            if name == f"seed {place}" and settings.sampling == "taxonomy":
+                yield f"  {name}: {seed.question}"
+        return
+    other = _found(run, name)
+    if other is not None:
+        yield f"  {name}: {other.instruction}\n  -> {other.response}"
+
+
+def _support(draft: Draft, leaf: Leaf) -> Iterator[str]:
+    if not draft.support or draft.passage is None:
+        return
+    name = draft.passage.document
+    text = next((document.text for document in leaf.documents if document.path == name), "")
+    for span in draft.support:
+        yield f"it stands on {name}[{span.start}:{span.end}]: {' '.join(text[span.start : span.end].split())}"
+
+
+def _after(run: Run, draft: Draft) -> Iterator[str]:
+    """What became of a sample: its twins in other leaves, and the phases that it joins."""
+    for line in _lines(run.path("2-samples") / "twins.jsonl", draft.id):
+        twin = jsonl.from_json(Twin, json.loads(line), "2-samples/twins.jsonl")
+        if twin.id == draft.id:
+            yield f"twin: like {twin.like}, {twin.similarity:.2f}; the mix drops this one"
+        elif twin.like == draft.id:
+            yield f"twin: {twin.id} is like it, {twin.similarity:.2f}, and is dropped by the mix"
+    if not run.complete("3-phases"):
+        return
+    joined = []
+    listed = json.loads((run.path("3-phases") / "phases.json").read_text(encoding="utf-8"))["phases"]
+    for name in (entry["phase"]["name"] for entry in listed):
+        for line in _lines(run.path("3-phases") / f"{name}.jsonl", draft.id):
+            row = json.loads(line)
+            if row.get("id") == draft.id:
+                joined.append(f"{name}{' (replayed)' if row.get('replayed_from') else ''}")
+    yield f"phases: {', '.join(joined) or 'none, see 3-phases/dropped.json'}"
+
+
+def _steps(seed: int, draft: Draft) -> dict[int, str]:
+    """The steps that a draw's requests were for, by their seeds."""
+    names = dict.fromkeys(step for section in AVAILABLE.values() for step in section)
+    return {
+        derive(seed, draft.leaf, step, draft.draw, attempt) % _FOLD: step
+        + (f", attempt {attempt + 1}" if attempt else "")
+        for step in names
+        for attempt in reversed(range(_ATTEMPTS))
+    }
+
+
+def _request(journal: Journal, key: str, place: int, steps: dict[int, str]) -> str:
+    found = journal.get(key)
+    if found is None:
+        return f"request {place}: not in the journal ({key[:12]})"
+    asked, reply = found
+    turns: Sequence[dict[str, str]] = asked.get("messages", [])
+    said = "\n".join(f"  {turn['role']}: {turn['content']}" for turn in turns)
+    what = steps.get(asked.get("seed", -1), "a step that is not known")
+    return f"request {place} ({key[:12]}): {what}, by {asked.get('model')}\n{said}\n  -> {reply.text}"
