@@ -16,7 +16,15 @@ FILES = sorted((SRC / "feldspar").rglob("*.py"))
 
 BASE = {"types", "errors", "facts", "text", "jsonl", "events", "spdx"}
 STAGES = {"taxonomy", "generate", "mix", "train", "evaluate", "report"}
-RECIPE = {"recipe", "recipe_data", "recipe_fields", "recipe_parts", "recipe_words", "recipe_yaml"}
+RECIPE = {
+    "recipe",
+    "recipe_data",
+    "recipe_fields",
+    "recipe_generate",
+    "recipe_parts",
+    "recipe_words",
+    "recipe_yaml",
+}
 TORCH = {"torch", "transformers", "safetensors", "accelerate"}
 
 MAY_IMPORT: dict[str, set[str]] = {

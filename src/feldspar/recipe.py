@@ -7,12 +7,10 @@ stage's result depends on.
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -23,7 +21,6 @@ from pydantic import BaseModel, Field, ValidationError
 from feldspar import recipe_words, recipe_yaml
 from feldspar.errors import RecipeError
 from feldspar.recipe_data import (
-    BudgetSettings,
     DatasetSettings,
     JudgeSettings,
     LicenceSettings,
@@ -33,25 +30,26 @@ from feldspar.recipe_data import (
 from feldspar.recipe_fields import (
     CONFIG,
     AutoOrCount,
-    Counts,
     Endpoint,
     Label,
-    Languages,
     ModelName,
     PackName,
     PerPassage,
-    Prompts,
     RecipePath,
-    SamplesPerLeaf,
-    Styles,
     TakeText,
     TemplateName,
-    Turns,
     VariableName,
-    fitting,
+)
+from feldspar.recipe_generate import (
+    DEFAULT_HOLDOUT,
+    DEFAULT_SAMPLES,
+    GenerateSettings,
+    holdout_for,
+    manner_for,
+    quotas_for,
 )
 from feldspar.recipe_parts import STAGES, difference, part, part_digest
-from feldspar.types import Leaf, Phase
+from feldspar.types import Phase
 
 __all__ = [
     "DEFAULT_HOLDOUT",
@@ -80,12 +78,6 @@ __all__ = [
 PRESETS = ("laptop", "labradorite-13b", "merlinite-7b")
 """What `phases` can name: the values for a laptop, and the two columns of Table 2."""
 
-DEFAULT_HOLDOUT = 2
-"""Seed questions held out of a leaf that `generate.holdout` says nothing of."""
-
-DEFAULT_SAMPLES = 30
-"""Accepted samples wanted of a leaf that `generate.samples_per_leaf` says nothing of."""
-
 
 class TeacherSettings(BaseModel):
     """Who writes the samples (§3.2)."""
@@ -102,34 +94,6 @@ class TeacherSettings(BaseModel):
     """Tokens of a prompt and its reply; auto: what the GGUF says, 4096 where endpoints serve."""
     pack: PackName = "auto"
     price: PriceSettings = PriceSettings()
-
-
-class GenerateSettings(BaseModel):
-    """How many samples, out of how many draws (§3.2)."""
-
-    model_config = CONFIG
-    samples_per_leaf: SamplesPerLeaf = DEFAULT_SAMPLES
-    max_draws_per_sample: int = Field(4, ge=1, le=1000)
-    holdout: Counts = DEFAULT_HOLDOUT
-    """Seed questions of a leaf that are kept from the prompts: a number, or numbers by path."""
-    turns: Turns = 1
-    """Questions and answers of a sample of a skill: a number, or numbers by path."""
-    style: Styles = Field(default_factory=dict)
-    """Who answers a skill's instructions, by path: `precise` or `creative`; otherwise the leaf says it."""
-    language: Languages = Field(default_factory=dict)
-    """What a leaf's samples are in, by path; otherwise what its seeds are in."""
-    sampling: Literal["taxonomy", "pool"] = "taxonomy"
-    """Seeds of a skill's prompts: its leaf's, or of all leaves at random (Self-Instruct), to compare with."""
-    seed: int = Field(0, ge=0, le=2**31 - 1)
-    passage_tokens: AutoOrCount = "auto"
-    """A document's passages, in the teacher's tokens; auto: what its context has room for."""
-    avoid: tuple[RecipePath, ...] = ()
-    """Benchmark files (JSON lines, JSON or YAML): no sample asks what is in them."""
-    prompts: Prompts = Field(default_factory=dict)
-    """Single keys put over the prompt pack's."""
-    judges_agree: Literal["all", "majority", "mean"] = "all"
-    """Which of several judges decide."""
-    budget: BudgetSettings = BudgetSettings()
 
 
 class StudentSettings(BaseModel):
@@ -318,46 +282,6 @@ def _contradictions(recipe: Recipe) -> list[tuple[recipe_yaml.Place, str]]:
                 found.append(((*place, "replay"), text))
         earlier.append(phase.name)
     return found
-
-
-def holdout_for(settings: GenerateSettings, leaf: str) -> int:
-    """How many seed questions of a leaf are held out; the first pattern that fits its path counts."""
-    if isinstance(settings.holdout, int):
-        return settings.holdout
-    fits = (value for pattern, value in settings.holdout.items() if fnmatch.fnmatchcase(leaf, pattern))
-    return next(fits, DEFAULT_HOLDOUT)
-
-
-def manner_for(settings: GenerateSettings, leaf: Leaf) -> Leaf:
-    """A leaf with the style, the language and the turns that a recipe gives it.
-
-    The first pattern that fits its path counts; what none fits stays as the leaf has it. Knowledge has
-    one turn: it is about a passage.
-    """
-    return replace(
-        leaf,
-        style=fitting(settings.style, leaf.path, leaf.style),
-        language=fitting(settings.language, leaf.path, leaf.language),
-        turns=fitting(settings.turns, leaf.path, 1) if leaf.branch != "knowledge" else 1,
-    )
-
-
-def quotas_for(settings: GenerateSettings, leaf: Leaf, passages: int) -> tuple[int, int]:
-    """How many accepted samples are wanted of a leaf, and over how many equal quotas.
-
-    Args:
-        settings: The recipe's.
-        leaf: The leaf; the first pattern that fits its path counts (`*` matches `/` too).
-        passages: How many its documents have; to a skill `per_passage` means nothing.
-    """
-    amount = settings.samples_per_leaf
-    if isinstance(amount, dict):
-        fits = (value for pattern, value in amount.items() if fnmatch.fnmatchcase(leaf.path, pattern))
-        amount = next(fits, DEFAULT_SAMPLES)
-    if isinstance(amount, PerPassage):
-        amount = amount.per_passage * passages if leaf.branch == "knowledge" else DEFAULT_SAMPLES
-        return amount, max(1, passages)
-    return amount, 1
 
 
 def plain(recipe: Recipe, base: Path | None = None) -> dict[str, Any]:
