@@ -183,11 +183,11 @@ async def open_teacher(recipe: Recipe, plan: TeacherPlan, journal: Path) -> Asyn
 
 @asynccontextmanager
 async def open_stored(
-    recipe: Recipe, plan: TeacherPlan, judges: Sequence[JudgePlan], journal: Path
+    recipe: Recipe, plan: TeacherPlan, judges: Sequence[JudgePlan], journal: Path, *, may_judge: bool
 ) -> AsyncIterator[Opened]:
     """The same over what is stored: the teacher writes nothing new, and raises `NotStored`.
 
-    Those who judge may be asked; they are started once they are.
+    Those who judge may be asked where `may_judge`; they are started once they are.
     """
     async with AsyncExitStack() as stack:
         book = stack.enter_context(Journal(journal))
@@ -206,7 +206,12 @@ async def open_stored(
         teacher = deferred(recipe.teacher, plan)
         asked = [teacher if judge.is_teacher else deferred(judge.settings, judge) for judge in judges]
         stored = Journaled(teacher, book, stored_only=True)
-        yield Opened(stored, tuple(asked) or (teacher,), lambda: _REMOTE_IN_FLIGHT)
+        heard = tuple(asked) or (teacher,)
+        if not may_judge:
+            opened = tuple(Journaled(judge, book, stored_only=True) for judge in heard)
+            yield Opened(stored, opened, lambda: _REMOTE_IN_FLIGHT)
+            return
+        yield Opened(stored, heard, lambda: _REMOTE_IN_FLIGHT)
 
 
 def prices(recipe: Recipe, judges: Sequence[JudgePlan]) -> tuple[Price, dict[str, Price]]:

@@ -133,7 +133,15 @@ def piloted(work: Work, pilot: Pilot, draws: int) -> PilotPlan:
     notes = [*pilot.nothing]
     if pilot.at_once and not pilot.filled:
         notes.append("the pilot had too few draws to keep the teacher busy: the run may be faster")
-    notes += _budgets(work, needs)
+    seen = [one.spent for trial in pilot.trials for one in trial.tried]
+    prompt, completion = (
+        total - sum(one[MEASURES.index(name)] for one in seen)
+        for name, total in (
+            ("prompt_tokens", costs.prompt_tokens),
+            ("completion_tokens", costs.completion_tokens),
+        )
+    )
+    notes += _budgets(work, needs, prompt + completion, price.of(prompt, completion))
     made = PilotPlan(
         draws=draws,
         leaves=tuple(
@@ -188,12 +196,14 @@ def _earlier(work: Work) -> float:
     return 0.0
 
 
-def _budgets(work: Work, needs: Mapping[str, Range]) -> Iterator[str]:
+def _budgets(work: Work, needs: Mapping[str, Range], beside: float, cost_beside: float) -> Iterator[str]:
+    """Budgets that may be reached; `beside`: tokens for no draw of the run, as calibration takes them."""
     budget = work.recipe.generate.budget
     prompt, completion, cost = needs["prompt_tokens"], needs["completion_tokens"], needs["cost"]
-    if budget.tokens is not None and prompt.high + completion.high > budget.tokens:
-        told = f"about {_short(prompt.mean + completion.mean)}, up to {_short(prompt.high + completion.high)}"
+    mean, high = (beside + prompt.mean + completion.mean, beside + prompt.high + completion.high)
+    if budget.tokens is not None and high > budget.tokens:
+        told = f"about {_short(mean)}, up to {_short(high)}"
         yield f"generate.budget.tokens is {budget.tokens:,}, and the run needs {told}: it may pause"
-    if budget.cost is not None and cost.high > budget.cost:
-        told = f"about {cost.mean:,.2f}, up to {cost.high:,.2f}"
+    if budget.cost is not None and cost_beside + cost.high > budget.cost:
+        told = f"about {cost_beside + cost.mean:,.2f}, up to {cost_beside + cost.high:,.2f}"
         yield f"generate.budget.cost is {budget.cost:,.2f}, and the run needs {told}: it may pause"

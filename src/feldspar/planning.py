@@ -51,9 +51,9 @@ class Plan:
             ("leaf", "pipeline", "samples", "calls", "at most", "prompt tokens", "reply tokens")
         ]
         for one in self.leaves:
-            rows.append((one.leaf, one.pipeline, *map(str, _numbers(one))))
+            rows.append((one.leaf, one.pipeline, *(f"{number:,}" for number in _numbers(one))))
         totals = [sum(column) for column in zip(*map(_numbers, self.leaves), strict=True)] or [0] * 5
-        rows.append(("all", "", *map(str, totals)))
+        rows.append(("all", "", *(f"{number:,}" for number in totals)))
         told = [
             f"teacher: {self.teacher}, prompts: {self.pack}",
             "Calls and tokens are those of kept draws: prompts about, replies at most. What is rejected "

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from feldspar import generate, jsonl, models, stages
+from feldspar import generate, jsonl, stages
 from feldspar.errors import FeldsparError, RunError
 from feldspar.generate.pack import AVAILABLE
-from feldspar.generate.rehearse import replay
 from feldspar.generate.template import derive
 from feldspar.generate.twins import Twin
 from feldspar.recipe import holdout_for
 from feldspar.run import Run
 from feldspar.stages import Work
 from feldspar.story import opened
-from feldspar.teacher import Journal, Journaled, Reply, Request
+from feldspar.teacher import Journal
 from feldspar.types import Draft, Leaf
 
 _ATTEMPTS = 10
@@ -90,19 +88,6 @@ def _hint(run: Run, path: str, leaf: Leaf | None) -> str:
     return f"Did you mean {some}? Ids look like this: LEAF#DRAW." if near else f"Ids look like this: {some}"
 
 
-class _Silent:
-    """A teacher of whom only what it once said is left."""
-
-    def __init__(self, identity: str) -> None:
-        self.identity = identity
-
-    async def ask(self, request: Request) -> Reply:
-        raise AssertionError("only what is stored is asked for")
-
-    async def close(self) -> None:
-        """Has nothing to let go of."""
-
-
 def _replayed(run: Run, leaf: Leaf, draw: int) -> Draft | None:
     """A draw as far as the journal has it; None where it has nothing of it."""
     if run.recipe is None or draw < 1:
@@ -110,20 +95,12 @@ def _replayed(run: Run, leaf: Leaf, draw: int) -> Draft | None:
     recipe = run.recipe
     try:
         work = Work(run, recipe)
-        (plan,) = stages.leaf_plans([leaf], recipe, work.teacher, ())
-        if generate.why_nothing(plan, work.pack):
-            return None
         with Journal(run.folder / "journal.sqlite", readonly=True) as journal:
-            plans: list[models.TeacherPlan | models.JudgePlan] = [work.teacher, *work.judges]
-            writer, *judges = [
-                Journaled(_Silent(models.identity_of(one)), journal, stored_only=True) for one in plans
-            ]
-            panel = generate.Panel(tuple(judges), recipe.generate.judges_agree)
-            draft = asyncio.run(replay(plan, draw, writer, work.pack, panel, seed=recipe.generate.seed))
+            draft = stages.replayed(work, leaf, draw, journal)
     except FeldsparError:
         # The teacher's weights may be gone, or the prompts changed: then there is no telling.
         return None
-    return draft if draft.requests else None
+    return draft if draft is not None and draft.requests else None
 
 
 def _told(draft: Draft, leaf: Leaf, run: Run, surplus: bool) -> Iterator[str]:

@@ -9,13 +9,13 @@ from dataclasses import replace
 from feldspar.errors import NotStored
 from feldspar.generate.ask import Context, Panel, Turn
 from feldspar.generate.drawing import pipeline
-from feldspar.generate.pack import Pack
+from feldspar.generate.pack import Checks, Pack
 from feldspar.generate.plan import LeafPlan, section_name
 from feldspar.generate.units import rota_of, units_of
 from feldspar.teacher import Reply, Request, Teacher
 from feldspar.types import Draft, Seed
 
-_ASKING = ("instruction", "question", "followup")
+_ASKING = ("instruction", "question")
 
 
 class _StandIn:
@@ -63,7 +63,9 @@ def rehearse(plan: LeafPlan, pack: Pack, *, seed: int, judges: int = 0) -> tuple
         seed: The run's seed.
         judges: How many models judge in the teacher's place; 0: the teacher.
     """
-    section = pack.sections[section_name(plan)]
+    # A follow-up in a seed's words would not pass, and the conversation would end there.
+    free = {"checks": Checks(near_duplicate=None, repetition=False)}
+    section = pack.sections[section_name(plan)].model_copy(update=free)
     requests: list[Request] = []
     teacher = _StandIn("stand-in", plan.seeds[0], requests)
     context = Context(

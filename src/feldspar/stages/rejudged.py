@@ -7,6 +7,7 @@ never generated, since it was rejected before, is `not stored`; a leaf ends wher
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import json
 import os
@@ -18,12 +19,12 @@ from pathlib import Path
 
 from feldspar import events, generate, jsonl, models
 from feldspar.errors import RunError, TaxonomyError
-from feldspar.generate.rehearse import rehearse
+from feldspar.generate.rehearse import rehearse, replay
 from feldspar.recipe import STAGES, Recipe, difference, part, part_digest
 from feldspar.run import REJUDGED, Run
 from feldspar.stages.samples import leaf_plans, make_samples, sample_inputs
 from feldspar.stages.work import Work, graded_questions, write_json
-from feldspar.teacher import Journal, asked, key_of
+from feldspar.teacher import Journal, Journaled, ScriptedTeacher, asked, key_of
 from feldspar.types import Draft, Leaf
 
 _STAGE = "2-samples"
@@ -99,7 +100,7 @@ def rejudge(run: Run, recipe: Recipe, watch: events.Watch) -> Rejudgement:
         shutil.rmtree(part_made, ignore_errors=True)
         part_made.mkdir()
     try:
-        outcomes = make_samples(work, part_made, stored=True)
+        outcomes = make_samples(work, part_made, stored="writing" if _judges_anew(work) else "all")
     except TaxonomyError:
         shutil.rmtree(part_made, ignore_errors=True)
         raise RunError(
@@ -150,6 +151,38 @@ def _something_stored(work: Work) -> None:
         f"no draw is stored under these settings: {'; '.join(words[:6]) or 'they are the same'}",
         "They change what is asked of the teacher: `feldspar generate --redo` asks it anew.",
     )
+
+
+def _judges_anew(work: Work) -> bool:
+    """Whether verdicts are wanted that nobody was asked for: not where a threshold alone has changed.
+
+    Told by the first sample of each leaf: its draw again, out of what is stored.
+    """
+    leaves = {leaf.path: leaf for leaf in jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf)}
+    seen: set[str] = set()
+    with Journal(work.run.folder / "journal.sqlite", readonly=True) as journal:
+        for old in jsonl.read(work.path(_STAGE, "drafts.jsonl"), Draft):
+            if old.leaf in seen or old.leaf not in leaves:
+                continue
+            seen.add(old.leaf)
+            draft = replayed(work, leaves[old.leaf], old.draw, journal)
+            if draft is None or (not draft.rejected and len(draft.requests) < len(old.requests)):
+                return True
+    return False
+
+
+def replayed(work: Work, leaf: Leaf, draw: int, journal: Journal) -> Draft | None:
+    """A draw as far as the journal has it; None where the leaf cannot be drawn."""
+    (plan,) = leaf_plans([leaf], work.recipe, work.teacher, ())
+    if generate.why_nothing(plan, work.pack):
+        return None
+    plans: list[models.TeacherPlan | models.JudgePlan] = [work.teacher, *work.judges]
+    writer, *judges = [
+        Journaled(ScriptedTeacher(str, identity=models.identity_of(one)), journal, stored_only=True)
+        for one in plans
+    ]
+    panel = generate.Panel(tuple(judges), work.recipe.generate.judges_agree)
+    return asyncio.run(replay(plan, draw, writer, work.pack, panel, seed=work.recipe.generate.seed))
 
 
 def _calls(run: Run) -> int:

@@ -8,10 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from feldspar import events, generate, jsonl, models, taxonomy
 from feldspar import recipe as recipes
-from feldspar.errors import BudgetSpent, TaxonomyError
+from feldspar.errors import BudgetSpent, NotStored, TaxonomyError
 from feldspar.generate.avoid import read_benchmark
 from feldspar.generate.diversity import diversity
 from feldspar.generate.held import Held
@@ -24,6 +25,9 @@ from feldspar.stages.drafts import DraftBook
 from feldspar.stages.work import SHOWN_PROBLEMS, Work, files, graded_questions, write_json
 from feldspar.teacher import Journal, Reply, Request, Teacher
 from feldspar.types import Draft, Leaf, Passage, Question, Sample
+
+Stored = Literal["", "writing", "all"]
+"""What comes out of the journal alone: nothing, what the teacher wrote, or the verdicts, too."""
 
 _SHOWN = 20
 """Leaves that a pause tells of."""
@@ -76,7 +80,7 @@ def write_samples(work: Work, folder: Path) -> None:
     make_samples(work, folder)
 
 
-def make_samples(work: Work, folder: Path, *, stored: bool = False) -> list[generate.LeafOutcome]:
+def make_samples(work: Work, folder: Path, *, stored: Stored = "") -> list[generate.LeafOutcome]:
     """`write_samples`; with `stored`, out of what the journal holds: only who judges may be asked.
 
     Raises:
@@ -124,7 +128,7 @@ async def drawn(
     add: Callable[[Draft], None],
     scratch: Path | None,
     *,
-    stored: bool = False,
+    stored: Stored = "",
 ) -> tuple[list[generate.LeafOutcome], generate.Calibration | None]:
     """Draw every leaf; `add` takes the decided drafts.
 
@@ -144,16 +148,24 @@ async def _drawn(
     add: Callable[[Draft], None],
     told: _LeafCounts,
     scratch: Path | None,
-    stored: bool,
+    stored: Stored,
 ) -> tuple[list[generate.LeafOutcome], generate.Calibration | None]:
     recipe, watch = work.recipe, work.watch
     seed, pack = recipe.generate.seed, work.pack
-    opening = models.open_stored if stored else models.open_teachers
-    async with opening(recipe, work.teacher, work.judges, work.run.folder / "journal.sqlite") as opened:
+    journal = work.run.folder / "journal.sqlite"
+    if stored:
+        may_judge = stored == "writing"
+        opening = models.open_stored(recipe, work.teacher, work.judges, journal, may_judge=may_judge)
+    else:
+        opening = models.open_teachers(recipe, work.teacher, work.judges, journal)
+    async with opening as opened:
         teacher = _Told(opened.teacher, watch)
         judges = tuple(_Told(judge, watch) for judge in opened.judges)
         drawable = [plan for plan in plans if not generate.why_nothing(plan, pack)]
-        calibration = await generate.calibrate(drawable, teacher, pack, seed=seed, judges=judges)
+        calibration = None
+        # A run of an earlier version has no calibration in its journal.
+        with contextlib.suppress(NotStored):
+            calibration = await generate.calibrate(drawable, teacher, pack, seed=seed, judges=judges)
         _say_calibration(calibration, watch)
         outcomes = []
         panel = generate.Panel(judges, recipe.generate.judges_agree)
@@ -220,7 +232,9 @@ class _LeafCounts:
 
     def so_far(self) -> str:
         """What is done, by leaf: those that lack most first."""
-        rows = sorted((self._accepted[leaf] - target, leaf) for leaf, target in self._targets.items())
+        rows = sorted(
+            (self._accepted[leaf] - target, leaf) for leaf, target in self._targets.items() if target
+        )
         lines = [f"  {leaf}: {self._accepted[leaf]} of {self._targets[leaf]}" for _, leaf in rows[:_SHOWN]]
         more = [f"  … and {len(rows) - _SHOWN} more leaves"] if len(rows) > _SHOWN else []
         every = f"{sum(self._accepted.values())} of {sum(self._targets.values())} samples are there:"

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from feldspar.teacher.api import Reply, Request, Teacher, asked, key_of
 from feldspar.teacher.journal import Journal
 
+_TURNS = 50
+
 
 class Deferred:
     """A `Teacher` in front of one that may never be needed.
@@ -31,10 +33,13 @@ class Deferred:
         Raises:
             TeacherError: as the teacher does, or it cannot be started.
         """
+        stored = self._journal.reply(key_of(asked(request, self.identity)))
+        if stored is not None:
+            return stored
+        # What is stored is decided within a few turns of the loop: it may be that nobody needs this any more.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         if self._started is None:
-            stored = self._journal.reply(key_of(asked(request, self.identity)))
-            if stored is not None:
-                return stored
             async with self._starting:
                 if self._started is None:
                     self._started = await self._start()
