@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.generate.plans import TEXT, Drawn, collected, dice, knowledge, perfect, plan, skill
 
-from feldspar.errors import NotStored
+from feldspar.errors import NotStored, TeacherError
 from feldspar.generate import LeafPlan, generate, load_pack
 from feldspar.generate.quota import Quota, Rota, Survival
 from feldspar.generate.units import unit_for, units_of
@@ -52,19 +52,29 @@ def test_every_passage_and_every_sentence_gets_its_turn(quotas: int) -> None:
 
 
 def test_another_draw_is_wanted_as_long_as_too_few_acceptances_are_to_be_expected() -> None:
-    quota = Quota(target=2, budget=9, steps=1)
+    quota = Quota(target=20, budget=90, steps=1)
     sure, doubtful = [1.0, 1.0], [0.5, 1.0]
     assert quota.wants(sure)
-    quota.begun = quota.at[0] = 2
-    assert not quota.wants(sure), "two sure ones are under way"
-    assert quota.wants(doubtful), "one is to be expected of two"
-    quota.begun = quota.at[0] = 4
+    quota.begun = quota.at[0] = 20
+    assert not quota.wants(sure), "twenty sure ones are under way"
+    assert quota.wants(doubtful), "ten are to be expected of twenty"
+    quota.begun = quota.at[0] = 40
     assert not quota.wants(doubtful)
-    assert quota.wants(doubtful, spare=True), "two of four, give or take one"
-    quota.begun = 9
+    assert quota.wants(doubtful, spare=True), "twenty of forty, give or take five"
+    quota.begun = 90
     assert not quota.wants(doubtful, spare=True), "the budget"
-    quota.accepted = 2
+    quota.accepted = 20
     assert quota.over
+
+
+def test_a_small_quota_begins_no_draw_beyond_those_that_may_be_kept() -> None:
+    quota = Quota(target=3, budget=12, steps=1, begun=3, sound=1)
+    doubtful = [0.3, 1.0]
+    quota.at[0] = 2
+    assert not quota.wants(doubtful)
+    assert quota.wants(doubtful, spare=True), "but in slots that stand idle"
+    quota.at[0] = 1
+    assert quota.wants(doubtful)
 
 
 def test_chances_are_the_leaf_s_own_once_it_has_many() -> None:
@@ -224,6 +234,84 @@ class OneAtATime:
 
     async def close(self) -> None:
         pass
+
+
+def test_what_one_quota_lacks_ends_that_quota_alone() -> None:
+    """Whether a draw of another quota was begun before it hangs on time, and must not count."""
+    made = per_passage(2, 3)
+    lacking = made.passages[1].text.strip()
+
+    class Stored:
+        identity = "stored"
+
+        async def ask(self, request: Request) -> Reply:
+            await asyncio.sleep(0)
+            if lacking in request.messages[-1].content:
+                raise NotStored("not stored")
+            return Reply(perfect(request) if request.schema else "It is as everybody says it is.")
+
+        async def close(self) -> None:
+            pass
+
+    counts = {
+        slots: [
+            sum(d.passage == p for d in drawn([made], Stored(), slots=slots)[0].drafts) for p in made.passages
+        ]
+        for slots in (1, 30)
+    }
+    assert counts == {1: [2, 0, 2], 30: [2, 0, 2]}
+
+
+def test_one_slow_reply_does_not_pile_up_what_comes_after_it() -> None:
+    class Slow:
+        identity = "slow"
+
+        def __init__(self) -> None:
+            self.asked = 0
+            self.gate = asyncio.Event()
+
+        async def ask(self, request: Request) -> Reply:
+            self.asked += 1
+            if self.asked == 1:
+                await self.gate.wait()
+            await asyncio.sleep(0)
+            return Reply(perfect(request))
+
+        async def close(self) -> None:
+            pass
+
+    async def asked_meanwhile() -> tuple[int, int]:
+        slow = Slow()
+        drawing = asyncio.ensure_future(
+            collected(generate([plan(skill(), 400, 800)], slow, PACK, seed=0, slots=lambda: 4))
+        )
+        for _ in range(3000):
+            await asyncio.sleep(0)
+        meanwhile = slow.asked
+        slow.gate.set()
+        return meanwhile, (await drawing)[0].outcome.accepted
+
+    meanwhile, accepted = asyncio.run(asked_meanwhile())
+    assert meanwhile <= 4 * 4 * 4 * 4, "four times the sixteen draws that may be under way"
+    assert accepted == 400
+
+
+def test_a_teacher_that_gives_up_by_itself_ends_the_run_and_does_not_hang() -> None:
+    class Quitter:
+        identity = "quitter"
+
+        async def ask(self, request: Request) -> Reply:
+            raise asyncio.CancelledError
+
+        async def close(self) -> None:
+            pass
+
+    async def bounded() -> None:
+        async with asyncio.timeout(5):
+            await collected(generate([plan(skill(), 2)], Quitter(), PACK, seed=0))
+
+    with pytest.raises(TeacherError, match="gave a request up by itself"):
+        asyncio.run(bounded())
 
 
 @pytest.mark.parametrize("slots", [1, 8])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 
 from feldspar.errors import FeldsparError, NotStored
@@ -96,6 +96,8 @@ class Drawing:
         self.begun = 0
         self.parked: set[int] = set()
         """Quotas that wanted no further draw when they were last asked."""
+        self.crowded = False
+        """Whether so many draws were undecided that none was begun."""
         self._near = section.checks.near_duplicate
         self._index = shared.index
         self._survival = survival
@@ -103,7 +105,6 @@ class Drawing:
         self._live = set(range(plan.quotas))
         self._ended: list[int] = []
         self._next = 1
-        self._kept = 0
         self._accepted = 0
         self._rejected: Counter[str] = Counter()
         self._judges: Counter[str] = Counter()
@@ -133,9 +134,14 @@ class Drawing:
         if plan.last:
             self.ends_before(plan.last + 1)
 
-    def wants(self, place: int, *, spare: bool = False) -> bool:
-        """Whether a quota should have another draw."""
-        return self.quotas[place].wants(self._survival.chances(), spare=spare)
+    def chances(self) -> list[float]:
+        """For a draw at each step, the chance of being accepted in the end."""
+        return self._survival.chances()
+
+    @property
+    def undecided(self) -> int:
+        """Draws begun that wait for their turn to be decided, or are under way."""
+        return len(self._draws)
 
     def begin(self, place: int, *, spare: bool) -> Begun:
         """The next draw of a quota."""
@@ -165,7 +171,7 @@ class Drawing:
             try:
                 begun.draft = await step(begun.draft, self._context)
             except NotStored as lacking:
-                # Of a draw that was never begun nothing follows, and none after it was begun either.
+                # Of a draw that was never begun nothing follows, and its quota ends before it.
                 if not begun.draft.requests:
                     raise
                 begun.draft = reject(begun.draft, "journal", Flaw("not stored", lacking.what))
@@ -181,8 +187,15 @@ class Drawing:
         quota.at[begun.step] -= 1
         begun.done = True
 
+    def ends_at(self, begun: Begun) -> None:
+        """A draw cannot be had: its quota ends before it."""
+        begun.done = True
+        quota = self.quotas[begun.quota]
+        quota.budget = min(quota.budget, self.rota.turn(begun.draw) - 1)
+        self._close_if_over(begun.quota)
+
     def ends_before(self, draw: int) -> None:
-        """No draw from this one on can be had: the quotas end there."""
+        """No draw from this one on is wanted: the quotas end there."""
         for place, quota in enumerate(self.quotas):
             turn = 1
             while turn <= quota.budget and self.rota.draw(place, turn) < draw:
@@ -217,9 +230,9 @@ class Drawing:
         return not self._live
 
     @property
-    def live(self) -> tuple[int, ...]:
+    def live(self) -> Set[int]:
         """The quotas that are not over."""
-        return tuple(self._live)
+        return self._live
 
     def surplus(self) -> Iterator[Begun]:
         """Draws that are no longer needed, each told once: those that only wait for their turn end here,

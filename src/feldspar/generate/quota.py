@@ -20,6 +20,10 @@ _LEAF_WEIGHT = 20.0
 
 _SPARE_DEVIATIONS = 1.5
 
+_SMALL = 16
+"""Targets up to which no draw is begun beyond those that may still be kept: of a few draws, what is to be
+expected says little, and many small quotas together drew a fifth too much."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rota:
@@ -80,6 +84,8 @@ class Quota:
                 half standard deviations are too few.
         """
         if self.over or self.begun >= self.budget:
+            return False
+        if not spare and self.target <= _SMALL and self.accepted + self.sound + sum(self.at) >= self.target:
             return False
         last = chances[-1]
         expected, variance = self.accepted + self.sound * last, self.sound * last * (1 - last)

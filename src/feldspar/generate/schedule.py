@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from feldspar.errors import FeldsparError, NotStored, TaxonomyError
+from feldspar.errors import FeldsparError, NotStored, TaxonomyError, TeacherError
 from feldspar.generate.ask import ALONE, Panel
 from feldspar.generate.drawing import Begun, Drawing, Shared, pipeline
 from feldspar.generate.near import Nearest
@@ -34,6 +34,13 @@ _EARLY = 3
 
 _NEIGHBOURS = 8
 """Draws of a quota that are sent one after the other, before another leaf's turn: they share a prefix."""
+
+_UNDECIDED = 4
+"""Draws of a leaf that may be undecided, as a multiple of all that may be under way: one slow reply holds up
+what comes after it."""
+
+_ALL_PARKED = 32
+"""Ended draws after which every quota that wanted no further draw is asked again."""
 
 _LOOK = 0.1
 """Seconds between two looks at how many requests the teacher takes."""
@@ -107,7 +114,8 @@ class _Schedule:
         self._look: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way = 0
-        self._calls = self._spare_calls = 0
+        self._calls = self._spare_calls = self._ended = 0
+        self._closing = False
         # What may begin, the leaf that is furthest behind first: early draws, share of the quota, leaf.
         self._next: list[tuple[bool, float, int, int]] = []
         survivals = {name: Survival(len(pipeline(name))) for name in shared.pack.sections}
@@ -124,7 +132,11 @@ class _Schedule:
 
     def begin(self) -> None:
         """Fill what room there is, now and every tenth of a second: slots can grow between replies."""
-        self.fill()
+        try:
+            self.fill()
+        except Exception as error:
+            self._fail(error)
+            return
         self._look = asyncio.get_running_loop().call_later(_LOOK, self.begin)
 
     def fill(self) -> None:
@@ -136,7 +148,9 @@ class _Schedule:
             leaf = self.open.get(number)
             if leaf is None or place not in leaf.live:
                 continue
-            if not leaf.wants(place):
+            if leaf.undecided >= _UNDECIDED * room:
+                leaf.crowded = True
+            if leaf.crowded or not leaf.quotas[place].wants(leaf.chances()):
                 leaf.parked.add(place)
                 continue
             self._begin(number, leaf, place, spare=False)
@@ -146,8 +160,11 @@ class _Schedule:
 
     def _begin_spares(self, slots: int) -> None:
         for number, leaf in list(self.open.items()):
-            for place in leaf.live:
-                while leaf.wants(place, spare=True):
+            if leaf.crowded:
+                continue
+            chances = leaf.chances()
+            for place in sorted(leaf.live):
+                while leaf.quotas[place].wants(chances, spare=True):
                     if self._under_way >= slots or self._spare_calls >= _SPARE_SHARE * self._calls:
                         return
                     self._begin(number, leaf, place, spare=True)
@@ -171,8 +188,13 @@ class _Schedule:
         try:
             await leaf.run(begun)
         except NotStored:
-            begun.done = True
-            leaf.ends_before(begun.draw)
+            leaf.ends_at(begun)
+        except asyncio.CancelledError:
+            if not begun.surplus and not self._closing:
+                self._fail(
+                    TeacherError(f"{begun.draft.id}: the teacher gave a request up by itself.", _RAISE)
+                )
+            raise
         except FeldsparError as error:
             # What goes wrong with a draw that is no longer needed concerns nobody: whoever it does
             # concern meets it too.
@@ -186,13 +208,15 @@ class _Schedule:
             return
         self._under_way -= 1
         try:
-            self._decide(number, leaf)
+            self._decide(number, leaf, begun.quota)
         except Exception as error:
             self._fail(error)
 
-    def _decide(self, number: int, leaf: Drawing) -> None:
+    def _decide(self, number: int, leaf: Drawing, place: int) -> None:
         """Decide the draws whose turn has come, end what is over, begin what is wanted."""
+        concerned = {place}
         while (draft := leaf.decide()) is not None:
+            concerned.add(leaf.rota.quota(draft.draw))
             self.out.append(draft)
             self.news.set()
         for surplus in leaf.surplus():
@@ -202,9 +226,16 @@ class _Schedule:
             self.out.append(leaf.outcome())
             self.news.set()
         else:
-            for place in [place for place in leaf.parked if leaf.wants(place)]:
-                leaf.parked.discard(place)
-                self._queue(number, leaf, place)
+            self._ended += 1
+            # What the others are to expect moves slowly, and a leaf may have a thousand quotas.
+            if leaf.crowded or self._ended % _ALL_PARKED == 0:
+                concerned = leaf.parked | concerned
+                leaf.crowded = False
+            chances = leaf.chances()
+            for place in sorted(concerned & leaf.parked):
+                if leaf.quotas[place].wants(chances):
+                    leaf.parked.discard(place)
+                    self._queue(number, leaf, place)
         self.fill()
 
     def _ranker(self, number: int) -> Callable[[Begun, Drawing, int], tuple[float, ...]]:
@@ -227,6 +258,7 @@ class _Schedule:
 
     async def close(self) -> None:
         """End whatever is under way."""
+        self._closing = True
         if self._look is not None:
             self._look.cancel()
         tasks = list(self._tasks)
