@@ -191,9 +191,8 @@ class _Schedule:
             leaf.ends_at(begun)
         except asyncio.CancelledError:
             if not begun.surplus and not self._closing:
-                self._fail(
-                    TeacherError(f"{begun.draft.id}: the teacher gave a request up by itself.", _RAISE)
-                )
+                told = f"{begun.draft.id}: the teacher gave a request up by itself."
+                self._fail(TeacherError(told, "A teacher that cannot answer raises TeacherError."))
             raise
         except FeldsparError as error:
             # What goes wrong with a draw that is no longer needed concerns nobody: whoever it does
