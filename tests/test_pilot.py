@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.generate.plans import knowledge, perfect, plan, skill
 from tests.lab_project import LEAVES, Project, answers, feldspar, keys, serving, write_project
 
@@ -45,6 +47,22 @@ def test_what_a_pilot_asked_is_asked_by_no_other_and_changes_no_byte(tmp_path: P
     assert {row["leaf"]: row["tried"] for row in kept["leaves"]} == dict.fromkeys(LEAVES.values(), 2)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("holdout", "1"), ("turns", "2"), ("style", "precise"), ("language", "German")],
+)
+def test_a_pattern_that_fits_no_leaf_is_noted(tmp_path: Path, key: str, value: str) -> None:
+    project = write_project(tmp_path, tmp_path / "no-student")
+    told = feldspar(
+        "plan",
+        project.recipe,
+        *("--set", "teacher.endpoints=['http://127.0.0.1:9/v1']"),
+        *("--set", f"generate.{key}={{compositionel/*: {value}}}"),
+    )
+    assert told.code == 0, told.err
+    assert f"note: generate.{key}: no leaf fits `compositionel/*`" in told.out
+
+
 def first_draws(project: Project, last: int) -> list[dict[str, Any]]:
     found = []
     for name in ("drafts", "rejected"):
@@ -72,11 +90,11 @@ def test_a_pilot_tells_of_the_draws_that_generate_then_makes(tmp_path: Path) -> 
         assert sum(row["reasons"].values()) == row["tried"] - row["kept"]
         for need in row["needs"].values():
             assert need["low"] <= need["high"]
-            assert need["low"] <= need["mean"] * 1.001 + 1e-9
+            assert need["low"] <= need["middle"] <= need["high"]
         assert row["needs"]["calls"]["low"] >= sum(len(draft["requests"]) for draft in mine)
         assert 0 <= row["yields"]["low"] <= row["yields"]["high"] <= 1
     assert shown["at_once"] >= 1
-    assert shown["time"]["mean"] * shown["at_once"] == pytest.approx(shown["needs"]["seconds"]["mean"])
+    assert shown["time"]["middle"] * shown["at_once"] == pytest.approx(shown["needs"]["seconds"]["middle"])
     assert shown["needs"]["cost"]["high"] > tokens > 0
     for part in ("time: ", "cost: ", "paid already: ", LEAVES["knowledge"], "rejected: "):
         assert part in text, part
@@ -170,11 +188,34 @@ def test_nine_intervals_in_ten_hold_what_is_then_needed() -> None:
     assert sum(map(sum, held)) < 180, "not so wide that they say nothing"
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.lists(st.tuples(st.booleans(), st.floats(0, 1e4)), max_size=4), min_size=1, max_size=4),
+    st.integers(0, 99),
+)
+def test_the_middle_lies_in_its_interval(pilot: list[list[tuple[bool, float]]], seed: int) -> None:
+    made = [
+        Trial(str(leaf), "x", 30, 120, 1, tuple(Tried(kept, 0, (spent,)) for kept, spent in draws))
+        for leaf, draws in enumerate(pilot)
+    ]
+    by_leaf, whole = forecast(made, 1, seed=seed, replicates=60)
+    for told in (*by_leaf.values(), whole):
+        for one in (told.share, told.draws, told.accepted, *told.spent):
+            assert one.low <= one.middle <= one.high
+
+
+def test_two_draws_that_differ_widely_leave_no_middle_beyond_the_interval() -> None:
+    two = (Tried(True, 0, (10.0,)), Tried(True, 0, (4000.0,)))
+    for seed in range(40):
+        (told,) = forecast([Trial("a", "x", 30, 120, 1, two)], 1, seed=seed)[1].spent
+        assert told.low <= told.middle <= told.high
+
+
 def test_a_forecast_is_the_same_again_and_of_what_is_done_it_is_exact() -> None:
     done = Trial("a", "x", 2, 9, 1, tuple(Tried(True, 0, (4.0, 100.0)) for _ in range(2)))
     by_leaf, whole = forecast([done], 2)
     for told, exact in ((by_leaf["a"].draws, 2), (whole.spent[0], 8), (whole.spent[1], 200)):
-        assert (told.mean, told.low, told.high) == (exact, exact, exact)
+        assert (told.middle, told.low, told.high) == (exact, exact, exact)
     assert by_leaf["a"].chance == 1
     hopeless = Trial("b", "x", 5, 20, 1, tuple(Tried(False, 0, (1.0, 10.0)) for _ in range(20)))
     by_leaf, _ = forecast([done, hopeless], 2)
@@ -182,7 +223,7 @@ def test_a_forecast_is_the_same_again_and_of_what_is_done_it_is_exact() -> None:
     assert by_leaf["b"].draws.high == 20
     started = Trial("c", "x", 30, 120, 10, (Tried(True, 0, (4.0, 90.0)), Tried(False, 1, (2.0, 40.0))))
     assert forecast([done, started], 2, seed=3) == forecast([done, started], 2, seed=3)
-    assert forecast([], 2)[1].draws.mean == 0
+    assert forecast([], 2)[1].draws.middle == 0
 
 
 @pytest.mark.parametrize("pack", ["default", "small"])
@@ -190,7 +231,7 @@ def test_a_rehearsal_asks_as_the_first_draw_does(pack: str) -> None:
     prompts = load_pack(pack)
     leaves = [skill(), skill("notice", context=True, style="precise"), knowledge()]
     if pack == "default":
-        leaves.append(replace(skill("talk"), turns=2))
+        leaves += [replace(skill("talk"), turns=turns) for turns in (2, 8)]
     for made in map(plan, leaves):
         asked = rehearse(made, prompts, seed=3)
         assert len(asked) == pipeline_calls(made, prompts)

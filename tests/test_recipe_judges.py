@@ -48,12 +48,45 @@ def problems(folder: Path, text: str, *sets: str) -> str:
         ("generate: {judges_agree: most}", "`generate.judges_agree` should be"),
         ("generate: {prompts: 3}", "recipe.yaml:2: `generate.prompts` should be keys of a prompt pack"),
         ("generate: {prompts: {a.b: 1, a: 2}}", "gives `a` twice"),
-        ("generate: {prompts: {a: 1, a.b: 2}}", "gives `a.b` twice"),
-        ("generate: {prompts: {a.b: 1, a.b.c: 2}}", "gives `a.b.c` twice"),
+        ("generate: {prompts: {a: 1, a.b: 2}}", "gives `a` twice"),
+        ("generate: {prompts: {a.b: 1, a.b.c: 2}}", "gives `a.b` twice"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, told: str) -> None:
     assert told in problems(tmp_path, text)
+
+
+def test_prompts_given_in_two_ways_are_put_together_in_either_order(tmp_path: Path) -> None:
+    dotted = "freeform.steps.precise.temperature: 0.5"
+    group = "freeform: {shown_seeds: 2, steps: {precise: {max_tokens: 90}, creative: {temperature: 1}}}"
+    ways = [
+        load(tmp_path, f"generate: {{prompts: {{{one}, {two}}}}}").generate.prompts
+        for one, two in ((dotted, group), (group, dotted))
+    ]
+    steps = {"precise": {"temperature": 0.5, "max_tokens": 90}, "creative": {"temperature": 1}}
+    assert ways == [{"freeform": {"shown_seeds": 2, "steps": steps}}] * 2
+    # A setting of the command line counts before the file's, however that is written.
+    over = load(
+        tmp_path,
+        f"generate: {{prompts: {{{dotted}}}}}",
+        "generate.prompts.freeform.steps.precise.temperature=0",
+    )
+    assert over.generate.prompts == {"freeform": {"steps": {"precise": {"temperature": 0}}}}
+
+
+def test_a_served_name_is_a_name_beside_a_folder_of_that_name(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "q").mkdir()
+    made = load(tmp_path, "judges: [{model: q, endpoints: ['http://a/v1']}]\nstudent: {model: q}")
+    assert (made.teacher.model, made.judges[0].model) == ("t", "q")
+    assert made.student.model == str(tmp_path / "q"), "a student can be a folder"
+
+
+def test_no_samples_of_any_leaf_are_refused(tmp_path: Path) -> None:
+    told = "recipe.yaml:3: `generate.samples_per_leaf` should be 1 or more"
+    assert told in problems(tmp_path, "generate:\n  samples_per_leaf: 0")
+    some = load(tmp_path, "generate: {samples_per_leaf: {'knowledge/*': 0}}")
+    assert some.generate.samples_per_leaf == {"knowledge/*": 0}
 
 
 def test_an_address_that_is_a_key_by_mistake_is_not_shown(tmp_path: Path) -> None:
@@ -180,5 +213,7 @@ def test_a_judge_that_is_not_there_is_named(tmp_path: Path) -> None:
             ):
                 pass
 
-    with pytest.raises(TeacherError, match="other"):
+    with pytest.raises(TeacherError, match="other") as error:
         asyncio.run(opened())
+    assert "judges.0.model" in error.value.mend
+    assert "teacher.model" not in str(error.value)

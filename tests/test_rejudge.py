@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from tests.lab_project import LEAVES, Project, Told, feldspar, serving, write_project
 
+from feldspar import jsonl
+from feldspar.stages.comparing import compared
 from feldspar.teacher import Request
+from feldspar.types import Draft
 
 SKILLS = {LEAVES["freeform"], LEAVES["grounded"]}
 DEFAULT = ["teacher.pack=default", 'generate.samples_per_leaf={"knowledge/*": 0, "*": 5}']
@@ -111,6 +114,10 @@ def test_the_same_thresholds_change_nothing_and_back_again_is_the_beginning(proj
     before = project.contents("2-samples")
     told, found = rejudge(project, [])
     assert (told.code, found["changed"], found["lacking"]) == (0, False, False)
+    recipe = (project.run / "recipe.yaml").read_bytes()
+    told, found = rejudge(project, ["teacher.max_in_flight=3"])
+    assert (told.code, found["changed"], found["settings"]) == (0, False, [])
+    assert (project.run / "recipe.yaml").read_bytes() == recipe
     assert not (project.run / "2-samples.before").exists()
     assert project.contents("2-samples") == before
     assert rejudge(project, STRICT)[1]["changed"]
@@ -175,9 +182,19 @@ def test_a_looser_judge_of_instructions_leaves_draws_that_were_never_carried_on(
     [
         (["generate.holdout=0"], "generate.holdout is new"),
         (["train.seed=5"], "train.seed was 0 and is 5"),
+        (["taxonomy=nowhere"], "no verdict depends on taxonomy"),
+        (
+            ["generate.sampling=pool"],
+            f"no draw of {LEAVES['grounded']}, {LEAVES['freeform']} is stored under these settings: "
+            "generate.sampling is new",
+        ),
+        (
+            [f"generate.prompts.freeform.steps.{step}.temperature=0.31" for step in ("precise", "creative")],
+            f"no draw of {LEAVES['freeform']} is stored under these settings: generate.prompts.",
+        ),
         (
             ["teacher.revision=2"],
-            "no draw is stored under these settings: teacher.revision was empty and is 2",
+            "is stored under these settings: teacher.revision was empty and is 2",
         ),
         (["generate.prompts.freeform.steps.pair_judge.parse.score.kep=3"], "kep"),
     ],
@@ -204,6 +221,8 @@ def test_people_are_told_leaf_by_leaf(project: Project) -> None:
     told = feldspar("rejudge", project.run, *sets(STRICT))
     assert told.code == 0
     for part in (
+        f"`feldspar generate {project.run}/recipe.yaml --out {project.run} --redo` makes them",
+        f"in force now, by {project.run}/recipe.yaml: generate.prompts.freeform.steps.pair_judge.parse",
         "newly out",
         "pair: ",
         "mean score",
@@ -213,3 +232,15 @@ def test_people_are_told_leaf_by_leaf(project: Project) -> None:
         *SKILLS,
     ):
         assert part in told.out, part
+
+
+def test_a_draw_whose_writing_is_not_stored_is_not_newly_out(tmp_path: Path) -> None:
+    fates = {"old": ["", "", "", "judged out"], "new": ["not stored", "judged out"]}
+    for name, given in fates.items():
+        (tmp_path / name).mkdir()
+        drafts = [Draft(f"a#{n}", "a", n, rejected=fate) for n, fate in enumerate(given, 1)]
+        jsonl.write(tmp_path / name / "drafts.jsonl", [one for one in drafts if not one.rejected])
+        jsonl.write(tmp_path / name / "rejected.jsonl", [one for one in drafts if one.rejected])
+    for ended, out, absent in ((True, 1, 3), (False, 2, 1)):
+        (row,), _, lost = compared(tmp_path / "old", tmp_path / "new", {"a": ended})
+        assert (row.before, row.now, row.newly_out, row.not_stored, lost) == (3, 0, out, absent, [])

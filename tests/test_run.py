@@ -223,3 +223,20 @@ def test_a_moved_project_keeps_its_stages(tmp_path: Path) -> None:
         assert run.recipe.taxonomy == tmp_path / "new" / "taxonomy"
         run.freeze(recipe(tmp_path / "new"))
         assert not make(run, "1-leaves")
+
+
+def test_a_recipe_that_no_run_wrote_is_not_overwritten(tmp_path: Path) -> None:
+    settings = recipe(tmp_path)
+    before = (tmp_path / "recipe.yaml").read_bytes()
+    with pytest.raises(RunError, match="was written by no run") as error:
+        Run(tmp_path)
+    assert str(tmp_path / "runs" / "first") in error.value.mend
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.yaml"]
+    assert (tmp_path / "recipe.yaml").read_bytes() == before
+    # What a run wrote is gone on with, though nothing else is there yet.
+    with Run(tmp_path / "run") as run:
+        run.freeze(settings)
+    with Run(tmp_path / "run") as run:
+        assert run.recipe == settings
+    (tmp_path / "journal.sqlite").touch()
+    Run(tmp_path).close()

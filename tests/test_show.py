@@ -51,6 +51,17 @@ def test_each_request_says_for_which_step_and_model_it_was(project: Project) -> 
         assert f"{verdict['judge']}: keep{score}: {verdict['reason']}" in told
 
 
+def test_a_journal_that_is_gone_is_said_to_be(project: Project) -> None:
+    draft = rows(project, "drafts")[0]
+    (project.run / "journal.sqlite").unlink()
+    told = show(project, draft["id"])
+    assert told.startswith(f"{draft['id']}: accepted\n")
+    assert "journal.sqlite is gone" in told
+    told = feldspar("rejudge", project.run).err
+    assert "journal.sqlite is gone" in told
+    assert not (project.run / "journal.sqlite").exists()
+
+
 def test_a_rejected_draft_begins_with_its_reason_and_a_near_duplicate_with_its_twin(tmp_path: Path) -> None:
     made = write_project(tmp_path, tmp_path / "no-student")
 

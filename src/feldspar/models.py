@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -98,6 +99,8 @@ class JudgePlan:
     """What its verdicts depend on: the weights' digest, the recipe's revision."""
     is_teacher: bool = False
     """It is the teacher's own model: the teacher is asked, and nothing is started."""
+    key: str = "judges.0"
+    """Where the recipe has it."""
 
 
 def plan_judges(recipe: Recipe, teacher: TeacherPlan) -> tuple[JudgePlan, ...]:
@@ -117,7 +120,7 @@ def plan_judges(recipe: Recipe, teacher: TeacherPlan) -> tuple[JudgePlan, ...]:
             teacher.identity,
             recipe.teacher.endpoints,
         )
-        plans.append(JudgePlan(settings, model, weights, identity, same))
+        plans.append(JudgePlan(settings, model, weights, identity, same, f"judges.{place}"))
     return tuple(plans)
 
 
@@ -239,6 +242,11 @@ def identity_of(plan: TeacherPlan | JudgePlan) -> str:
     return f"{plan.model}@{plan.identity}" if plan.identity else plan.model
 
 
+def _of_judge(text: str, plan: JudgePlan) -> str:
+    """An error's words about a teacher, about a judge."""
+    return re.sub(r"\bteacher\.(?=(?:endpoints|model|api_key_env)\b)", lambda _: f"{plan.key}.", text)
+
+
 @asynccontextmanager
 async def _started(
     book: Journal,
@@ -272,7 +280,12 @@ async def _started(
             patience=Patience(total=_OWN_PATIENCE) if server else None,
         )
         teacher = Journaled(http, book, budget=budget)
-        await http.probe()
+        try:
+            await http.probe()
+        except TeacherError as error:
+            if isinstance(plan, TeacherPlan):
+                raise
+            raise type(error)(_of_judge(error.what, plan), _of_judge(error.mend, plan)) from error
         yield teacher, lambda: SLOTS if server else http.limit
     finally:
         if teacher is not None:

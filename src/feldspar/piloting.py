@@ -78,20 +78,18 @@ class PilotPlan:
 
     def _lines(self) -> Iterator[str]:
         if self.time is not None:
-            low, high = duration(self.time.low), duration(self.time.high)
-            yield (
-                f"time: {duration(self.time.mean)} ({low} to {high}), at {self.at_once:.1f} requests at once"
-            )
+            middle, low, high = map(duration, (self.time.middle, self.time.low, self.time.high))
+            yield f"time: {middle} ({low} to {high}), at {self.at_once:.1f} requests at once"
         if self.priced:
             cost = self.needs["cost"]
-            yield f"cost: {cost.mean:,.2f} ({cost.low:,.2f} to {cost.high:,.2f})"
+            yield f"cost: {cost.middle:,.2f} ({cost.low:,.2f} to {cost.high:,.2f})"
         yield (
             f"paid already: {self.spent['calls']:,.0f} calls, "
             f"{self.spent['prompt_tokens'] + self.spent['completion_tokens']:,.0f} tokens"
         )
         for one in sorted(self.leaves, key=lambda leaf: leaf.chance):
             if one.chance < _UNLIKELY:
-                found = f"{one.needs['accepted'].mean:.0f} of {one.samples}"
+                found = f"{one.needs['accepted'].middle:.0f} of {one.samples}"
                 yield f"problem: {one.leaf}: a chance of {one.chance:.0%} to reach its target; expect {found}"
         reasons = Counter[str]()
         for one in self.leaves:
@@ -105,13 +103,13 @@ class PilotPlan:
 
 
 def _share(share: Range) -> str:
-    return f"{share.mean:.0%} ({100 * share.low:.0f} to {100 * share.high:.0f})"
+    return f"{share.middle:.0%} ({100 * share.low:.0f} to {100 * share.high:.0f})"
 
 
 def _cells(needs: Mapping[str, Range]) -> Iterator[str]:
     for name in ("draws", "calls", "prompt_tokens", "completion_tokens"):
         one = needs[name]
-        yield f"{_short(one.mean)} ({_short(one.low)} to {_short(one.high)})"
+        yield f"{_short(one.middle)} ({_short(one.low)} to {_short(one.high)})"
 
 
 def _short(value: float) -> str:
@@ -185,7 +183,7 @@ def _needs(found: Forecast) -> dict[str, Range]:
 
 
 def _scaled(one: Range, by: float) -> Range:
-    return Range(one.mean / by, one.low / by, one.high / by)
+    return Range(one.middle / by, one.low / by, one.high / by)
 
 
 def _earlier(work: Work) -> float:
@@ -200,10 +198,10 @@ def _budgets(work: Work, needs: Mapping[str, Range], beside: float, cost_beside:
     """Budgets that may be reached; `beside`: tokens for no draw of the run, as calibration takes them."""
     budget = work.recipe.generate.budget
     prompt, completion, cost = needs["prompt_tokens"], needs["completion_tokens"], needs["cost"]
-    mean, high = (beside + prompt.mean + completion.mean, beside + prompt.high + completion.high)
+    middle, high = (beside + prompt.middle + completion.middle, beside + prompt.high + completion.high)
     if budget.tokens is not None and high > budget.tokens:
-        told = f"about {_short(mean)}, up to {_short(high)}"
+        told = f"about {_short(middle)}, up to {_short(high)}"
         yield f"generate.budget.tokens is {budget.tokens:,}, and the run needs {told}: it may pause"
     if budget.cost is not None and cost_beside + cost.high > budget.cost:
-        told = f"about {cost_beside + cost.mean:,.2f}, up to {cost_beside + cost.high:,.2f}"
+        told = f"about {cost_beside + cost.middle:,.2f}, up to {cost_beside + cost.high:,.2f}"
         yield f"generate.budget.cost is {budget.cost:,.2f}, and the run needs {told}: it may pause"

@@ -36,6 +36,7 @@ from feldspar.recipe_fields import (
     PackName,
     PerPassage,
     RecipePath,
+    ServedName,
     TakeText,
     TemplateName,
     VariableName,
@@ -75,6 +76,9 @@ __all__ = [
     "quotas_for",
 ]
 
+OPENING = "The recipe of this run, every default written out."
+"""The first line of a run's own recipe."""
+
 PRESETS = ("laptop", "labradorite-13b", "merlinite-7b")
 """What `phases` can name: the values for a laptop, and the two columns of Table 2."""
 
@@ -83,7 +87,7 @@ class TeacherSettings(BaseModel):
     """Who writes the samples (§3.2)."""
 
     model_config = CONFIG
-    model: ModelName = "embedded"
+    model: ServedName = "embedded"
     """`embedded`, a GGUF's path, or the name that the endpoints serve."""
     revision: Label = ""
     """Changed by a person where the same name serves other weights."""
@@ -322,4 +326,4 @@ def dump(recipe: Recipe, base: Path | None = None) -> str:
         base: The folder that the file will stand in: paths become relative to it, so that a
             project can be moved with its runs; None: absolute paths.
     """
-    return recipe_yaml.dump(plain(recipe, base), ["The recipe of this run, every default written out."])
+    return recipe_yaml.dump(plain(recipe, base), [OPENING])

@@ -15,7 +15,7 @@ from feldspar.recipe_fields import (
     AutoOrCount,
     Endpoint,
     Label,
-    ModelName,
+    ServedName,
     VariableName,
     absolute,
     label,
@@ -187,7 +187,7 @@ class JudgeSettings(BaseModel):
     """A model that judges in the teacher's place."""
 
     model_config = CONFIG
-    model: ModelName
+    model: ServedName
     """`embedded`, a GGUF's path, or the name that the endpoints serve."""
     endpoints: tuple[Endpoint, ...] = ()
     api_key_env: VariableName = "FELDSPAR_API_KEY"

@@ -51,20 +51,30 @@ def absolute(value: object, info: Info) -> Path:
     return Path(os.path.normpath(_base(info) / Path(value).expanduser()))
 
 
-def _file_or(value: object, info: Info, *, names: Sequence[str], suffixes: Sequence[str]) -> str:
-    """A value that is a fixed name, a path (made absolute), or else a name of somebody else's."""
+def _file_or(
+    value: object, info: Info, *, names: Sequence[str], suffixes: Sequence[str], folders: bool
+) -> str:
+    """A value that is a fixed name, a path (made absolute), or else a name of somebody else's.
+
+    With `folders`, what a folder of the recipe's is called is a path.
+    """
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError("should be a text")
     if value in names:
         return value
     looks = value.startswith((".", "/", "~")) or value.lower().endswith(tuple(suffixes))
-    if looks or (_base(info) / value).is_dir():
+    if looks or (folders and (_base(info) / value).is_dir()):
         return str(absolute(value, info))
     return value
 
 
 def _model(value: object, info: Info) -> str:
-    return _file_or(value, info, names=("embedded",), suffixes=(".gguf",))
+    return _file_or(value, info, names=("embedded",), suffixes=(".gguf",), folders=True)
+
+
+def _served(value: object, info: Info) -> str:
+    # No folder is served: one of the same name is there by chance.
+    return _file_or(value, info, names=("embedded",), suffixes=(".gguf",), folders=False)
 
 
 def _pack(value: object, info: Info) -> str:
@@ -140,6 +150,8 @@ def _samples(value: object) -> Amounts:
         if not value:
             raise ValueError("is an empty map: give a whole number, or a pattern such as `knowledge/*: 30`")
         return {str(pattern): _amount(amount) for pattern, amount in value.items()}
+    if type(value) is int and value == 0:
+        raise ValueError("should be 1 or more, not 0: no leaf would have a sample (a pattern's may be 0)")
     return _amount(value)
 
 
@@ -217,21 +229,28 @@ def _prompts(value: object) -> dict[str, Any]:
             "should be keys of a prompt pack, such as `freeform.steps.pair_judge.temperature: 0.2`"
         )
     made: dict[str, Any] = {}
-    for dotted, item in value.items():
+    # The longest first: what stands in groups, as `--set` puts it, counts before a dotted key's value.
+    for dotted, item in sorted(value.items(), key=lambda one: (-str(one[0]).count("."), str(one[0]))):
         *above, last = str(dotted).split(".")
         group = made
         for part in above:
             group = group.setdefault(part, {})
             if not isinstance(group, dict):
                 raise ValueError(f"gives `{dotted}` twice")
-        if last in group and not (isinstance(group[last], dict) and isinstance(item, Mapping)):
-            raise ValueError(f"gives `{dotted}` twice")
-        group[last] = {**group[last], **item} if last in group else _copied(item)
+        _merge(group, last, item, str(dotted))
     return made
 
 
-def _copied(value: Any) -> Any:
-    return {str(key): _copied(item) for key, item in value.items()} if isinstance(value, Mapping) else value
+def _merge(group: dict[str, Any], key: str, item: object, name: str) -> None:
+    """Put a value under a key; groups are put together, key by key."""
+    if key in group and isinstance(group[key], dict) != isinstance(item, Mapping):
+        raise ValueError(f"gives `{name}` twice")
+    if not isinstance(item, Mapping):
+        group[key] = item
+        return
+    below = group.setdefault(key, {})
+    for part, value in item.items():
+        _merge(below, str(part), value, f"{name}.{part}")
 
 
 def _samples_out(value: Amounts) -> Any:
@@ -264,7 +283,10 @@ RecipePath = Annotated[Path, PlainValidator(absolute)]
 """Made absolute, from the recipe's folder."""
 
 ModelName = Annotated[str, PlainValidator(_model)]
-"""`embedded`, a path made absolute, or a name of somebody else's."""
+"""`embedded`, a path made absolute (a folder that is there, too), or a name of somebody else's."""
+
+ServedName = Annotated[str, PlainValidator(_served)]
+"""`embedded`, a GGUF's path made absolute, or the name that endpoints serve."""
 
 PackName = Annotated[str, PlainValidator(_pack)]
 TemplateName = Annotated[str, PlainValidator(_template)]

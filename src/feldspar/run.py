@@ -51,7 +51,8 @@ class Run:
         lock: False for a reader that changes nothing.
 
     Raises:
-        RunError: The folder is somebody else's, is no run, or another process works in it.
+        RunError: The folder is somebody else's, is no run, holds a recipe that no run wrote, or another
+            process works in it.
     """
 
     def __init__(self, folder: Path, *, create: bool = True, redo: bool = False, lock: bool = True) -> None:
@@ -89,6 +90,11 @@ class Run:
         if folder.exists() and not folder.is_dir():
             raise RunError(f"{folder} is a file", "Name a folder for the run with --out.")
         if (folder / "recipe.yaml").is_file():
+            if create and not _begun(folder):
+                raise RunError(
+                    f"{folder / 'recipe.yaml'} was written by no run, and a run would overwrite it",
+                    f"Name another folder for the run: {folder / 'runs' / 'first'}, say.",
+                )
             return
         if not create:
             raise RunError(
@@ -257,6 +263,20 @@ class Run:
                         os.rename(folder, aside / folder.name)
             (self.folder / "report.html").unlink(missing_ok=True)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _begun(folder: Path) -> bool:
+    """Whether a run wrote the folder's recipe: a person's own begins otherwise, and has nothing beside it."""
+    if (folder / "journal.sqlite").exists():
+        return True
+    if any((folder / f"{stage}{ending}").is_dir() for stage in STAGES for ending in ("", ".partial")):
+        return True
+    # Killed before its first stage, a run leaves its recipe alone.
+    try:
+        with (folder / "recipe.yaml").open("rb") as file:
+            return file.readline(200).decode("utf-8", "replace").strip() == f"# {recipes.OPENING}"
+    except OSError:
+        return True  # reading it as a recipe says why it cannot be
 
 
 def _take_lock(folder: Path) -> IO[str] | None:

@@ -43,6 +43,8 @@ def show(folder: Path, name: str) -> str:
     if draft is None or leaf is None:
         raise RunError(f"{folder} has no sample or draft {name}", _hint(run, path, leaf))
     parts = ["\n".join(_told(draft, leaf, run, surplus))]
+    if not (run.folder / "journal.sqlite").is_file():
+        return f"{parts[0]}\n\nrequests: not to be had, {run.folder / 'journal.sqlite'} is gone"
     with Journal(run.folder / "journal.sqlite", readonly=True) as journal:
         seed = run.recipe.generate.seed if run.recipe is not None else 0
         steps = _steps(seed, draft)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from feldspar import evaluate, jsonl, report, stages
 from feldspar.errors import RunError
@@ -100,11 +102,8 @@ def summary(work: Work) -> Summary:
             funnel.append((leaf, entry["draws"], entry["accepted"], entry["target"]))
             if entry["error"]:
                 problems.append(entry["error"])
-            elif entry["draws"] < entry["target"] * work.recipe.generate.max_draws_per_sample:
-                if entry["accepted"] < entry["target"] or "not stored" in entry["rejected"]:
-                    notes.append(
-                        f"{leaf}: draws are missing, `--redo` makes them: {entry['accepted']} samples"
-                    )
+            elif "not stored" in entry["rejected"] or not _ended(entry, work):
+                notes.append(f"{leaf}: draws are missing, `--redo` makes them: {entry['accepted']} samples")
             elif entry["accepted"] < entry["target"]:
                 notes.append(stages.too_few(leaf, entry["accepted"], entry["target"], entry["draws"]))
     scores, retention = stages.read_scores(run) if run.complete("5-scores") else ((), None)
@@ -112,6 +111,14 @@ def summary(work: Work) -> Summary:
     with contextlib.suppress(ValueError):
         shown = str(run.folder.relative_to(Path.cwd()))
     return Summary(shown, run.completed(), tuple(funnel), scores, retention, tuple(problems), tuple(notes))
+
+
+def _ended(entry: Mapping[str, Any], work: Work) -> bool:
+    """Whether a leaf was drawn to its end: its target, or its budget's."""
+    budget = entry["target"] * work.recipe.generate.max_draws_per_sample
+    # Runs of earlier versions do not say it.
+    spent = entry.get("spent", entry["draws"] >= budget)
+    return bool(spent or entry["accepted"] >= entry["target"])
 
 
 def rejudged(found: stages.Rejudgement) -> str:
@@ -133,8 +140,11 @@ def rejudged(found: stages.Rejudgement) -> str:
     if not found.changed:
         return "\n".join([*lines, "nothing has changed"])
     lines.append(f"{found.folder} is judged again; what `generate` made is in {found.before}")
+    run = Path(found.folder).parent
+    lines += [f"in force now, by {run / 'recipe.yaml'}: {words}" for words in found.settings]
     if found.lacking:
-        lines.append("Draws are missing that were never generated: `feldspar generate … --redo` makes them.")
+        again = shlex.join(["feldspar", "generate", str(run / "recipe.yaml"), "--out", str(run), "--redo"])
+        lines.append(f"Draws are missing that were never generated: `{again}` makes them.")
     return "\n".join(lines)
 
 

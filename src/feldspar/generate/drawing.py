@@ -264,7 +264,13 @@ class Drawing:
             surplus=self._surplus,
             surplus_calls=self._surplus_calls,
             error=nothing,
+            spent=self._spent(),
         )
+
+    def _spent(self) -> bool:
+        budget = self.plan.max_draws // self.plan.quotas
+        short = [quota.decided for quota in self.quotas if quota.accepted < quota.target]
+        return bool(short) and all(decided >= budget for decided in short)
 
     def _decided(self, begun: Begun, quota: Quota) -> Draft:
         """Accepted, or rejected as what it is; a near-duplicate is one whatever else came of it.

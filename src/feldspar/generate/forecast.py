@@ -40,7 +40,8 @@ _EXACT = 30.0
 class Range:
     """A figure that is not known yet."""
 
-    mean: float
+    middle: float
+    """The median: where costs were seen once or twice, the mean is the few wildest replicates'."""
     low: float
     """The 5 % quantile."""
     high: float
@@ -139,9 +140,8 @@ class _Rows:
 def _range(values: Sequence[float]) -> Range:
     ranked = sorted(values)
     last = len(ranked) - 1
-    return Range(
-        sum(ranked) / len(ranked), float(ranked[round(_LOW * last)]), float(ranked[round(_HIGH * last)])
-    )
+    low, high = float(ranked[round(_LOW * last)]), float(ranked[round(_HIGH * last)])
+    return Range(float(ranked[round(0.5 * last)]), low, high)
 
 
 class _Rates:

@@ -60,6 +60,8 @@ class LeafOutcome:
     """Requests made for them, and those that a near-duplicate made after its instruction."""
     error: str = ""
     """Why the leaf yielded nothing; empty if it yielded something."""
+    spent: bool = False
+    """Whether each quota that is not met has spent its budget; where not, draws are missing."""
 
     @property
     def draws(self) -> int:

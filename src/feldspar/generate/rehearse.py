@@ -26,6 +26,7 @@ class _StandIn:
         self.requests = requests
         self.step = ""
         self._seed = seed
+        self._turns = 0
 
     def turn(self, draft: Draft, step: str) -> Turn:
         self.step = step
@@ -38,6 +39,10 @@ class _StandIn:
             text = self._seed.question
         elif self.step == "context":
             text = self._seed.context
+        elif self.step == "followup":
+            # The question again would be an echo, which ends a conversation.
+            self._turns += 1
+            text = _anew(self._seed.question, self._turns)
         if not request.schema:
             return Reply(text)
         kinds = json.loads(request.schema).get("properties", {})
@@ -45,6 +50,12 @@ class _StandIn:
 
     async def close(self) -> None:
         """Has nothing to let go of."""
+
+
+def _anew(text: str, turn: int) -> str:
+    """A text as long, in the same script and without a word of it, another one each turn."""
+    moved = (chr(ord(letter) + turn) if letter.isalpha() else letter for letter in text)
+    return "".join(new if new.isalpha() else old for new, old in zip(moved, text, strict=True))
 
 
 def _said(kind: object, text: str) -> object:

@@ -40,7 +40,8 @@ def funnel(outcomes: Iterable[LeafOutcome]) -> dict[str, dict[str, Any]]:
 
     Returns:
         By leaf, in the order of their paths: `target`, `draws`, `accepted`, `rejected` (a count by
-        reason), `judges` (of the rejected, a count by the check or judge that decided) and `error`.
+        reason), `judges` (of the rejected, a count by the check or judge that decided), `error`
+        and `spent` (whether each quota that is not met has spent its budget).
         Surplus draws are no part of it: they depend on timing.
     """
     return {
@@ -51,6 +52,7 @@ def funnel(outcomes: Iterable[LeafOutcome]) -> dict[str, dict[str, Any]]:
             "rejected": dict(outcome.rejected),
             "judges": dict(outcome.judges),
             "error": outcome.error,
+            "spent": outcome.spent,
         }
         for outcome in sorted(outcomes, key=lambda outcome: outcome.leaf)
     }

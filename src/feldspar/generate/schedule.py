@@ -28,6 +28,9 @@ from feldspar.types import Draft
 _DRAWS_A_SLOT = 4
 """Draws under way for each request that is worked on at once."""
 
+_MORE_DRAWS = 3072
+"""Draws under way beyond one a slot, at most: each is some 15 kB of prompts."""
+
 _FEWEST_DRAWS = 8
 _EARLY = 3
 """Draws of a leaf that go before all others: a person sees samples, and the judges' rates are known."""
@@ -142,7 +145,7 @@ class _Schedule:
     def fill(self) -> None:
         """Begin the draws that are wanted, as far as there is room; then spare ones in idle slots."""
         slots = max(1, self._slots())
-        room = max(_FEWEST_DRAWS, _DRAWS_A_SLOT * slots)
+        room = max(_FEWEST_DRAWS, min(_DRAWS_A_SLOT * slots, slots + _MORE_DRAWS))
         while self._under_way < room and self._next:
             _, _, number, place = heapq.heappop(self._next)
             leaf = self.open.get(number)
@@ -240,8 +243,6 @@ class _Schedule:
     def _ranker(self, number: int) -> Callable[[Begun, Drawing, int], tuple[float, ...]]:
         def rank(begun: Begun, leaf: Drawing, left: int) -> tuple[float, ...]:
             self._calls += 1
-            if begun.spare:
-                return (2, left, begun.draw)
             if begun.draw <= _EARLY:
                 return (0, left, begun.draw, number)
             quota = leaf.quotas[begun.quota]

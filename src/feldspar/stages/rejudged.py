@@ -8,20 +8,20 @@ never generated, since it was rejected before, is `not stored`; a leaf ends wher
 from __future__ import annotations
 
 import asyncio
-import heapq
 import json
 import os
 import shutil
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from feldspar import events, generate, jsonl, models
 from feldspar.errors import RunError, TaxonomyError
+from feldspar.generate.pool import pooled
 from feldspar.generate.rehearse import rehearse, replay
 from feldspar.recipe import STAGES, Recipe, difference, part, part_digest
 from feldspar.run import REJUDGED, Run
+from feldspar.stages.comparing import RejudgedLeaf, RejudgedVerdicts, compared, read_both
 from feldspar.stages.samples import leaf_plans, make_samples, sample_inputs
 from feldspar.stages.work import Work, graded_questions, write_json
 from feldspar.teacher import Journal, Journaled, ScriptedTeacher, asked, key_of
@@ -31,33 +31,8 @@ _STAGE = "2-samples"
 BEFORE = "2-samples.before"
 """What `generate` made, beside what it became."""
 
-
-@dataclass(frozen=True, slots=True)
-class RejudgedLeaf:
-    """What judging again changed of a leaf."""
-
-    leaf: str
-    before: int
-    """Drafts kept."""
-    now: int
-    newly_in: int
-    newly_out: int
-    not_stored: int
-    """Draws that are kept so far now, and were never carried on."""
-    agreement: float | None
-    """Share of the draws that are in both, not counting those `not stored`, that had the same fate."""
-
-
-@dataclass(frozen=True, slots=True)
-class RejudgedVerdicts:
-    """How the verdicts of one judge compare, where there are two on one draw."""
-
-    judge: str
-    count: int
-    agreement: float
-    score_before: float | None
-    """Mean; None: it gives no scores."""
-    score_now: float | None
+_NAMED = 3
+"""Leaves that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +49,8 @@ class Rejudgement:
     folder: str
     before: str
     """Where what `generate` made is kept; empty where nothing was ever replaced."""
+    settings: tuple[str, ...]
+    """What is in force now, and was not: "generate.seed was 0 and is 1"; empty where nothing has changed."""
 
 
 def rejudge(run: Run, recipe: Recipe, watch: events.Watch) -> Rejudgement:
@@ -86,12 +63,18 @@ def rejudge(run: Run, recipe: Recipe, watch: events.Watch) -> Rejudgement:
         watch: Told of everything as it happens.
 
     Raises:
-        RunError: There are no samples, or the recipe differs in what other stages are made of, or in
-            what is asked of the teacher, so that nothing is stored.
+        RunError: There are no samples, or no journal, or the recipe differs in what other stages are made
+            of, or in what is asked of the teacher, so that nothing of a leaf is stored.
     """
     if not run.complete(_STAGE):
         raise RunError(f"{run.folder} has no {_STAGE} yet", "`feldspar generate` makes it.")
+    if not (run.folder / "journal.sqlite").is_file():
+        raise RunError(
+            f"{run.folder / 'journal.sqlite'} is gone: nothing is stored that could be judged",
+            "`feldspar generate --redo` asks the teacher for all of it again.",
+        )
     _only_judged(run, recipe)
+    settings = tuple(difference(run.recipe, recipe)) if run.recipe is not None else ()
     work = Work(run, recipe, watch)
     _something_stored(work)
     before = _calls(run)
@@ -107,10 +90,15 @@ def rejudge(run: Run, recipe: Recipe, watch: events.Watch) -> Rejudgement:
             "under these settings no draw of those that are stored is kept",
             f"Nothing was changed: {_STAGE} is as it was. Choose others.",
         ) from None
-    lacking = any(_lacks(outcome, recipe) for outcome in outcomes)
-    leaves, judges = _compared(run.path(_STAGE), part_made)
+    lacking = any(_short(outcome) or "not stored" in outcome.rejected for outcome in outcomes)
+    ended = {outcome.leaf: _short(outcome) for outcome in outcomes}
+    leaves, judges, lost = compared(run.path(_STAGE), part_made, ended)
+    if lost:
+        shutil.rmtree(part_made, ignore_errors=True)
+        raise _nothing_stored(work, lost)
     changed = _swap(work, part_made, lacking)
-    run.freeze(recipe)
+    if changed:
+        run.freeze(recipe)
     return Rejudgement(
         leaves=leaves,
         judges=judges,
@@ -119,6 +107,7 @@ def rejudge(run: Run, recipe: Recipe, watch: events.Watch) -> Rejudgement:
         lacking=lacking,
         folder=str(run.path(_STAGE)),
         before=str(run.folder / BEFORE) if (run.folder / BEFORE).exists() else "",
+        settings=settings if changed else (),
     )
 
 
@@ -133,23 +122,46 @@ def _only_judged(run: Run, recipe: Recipe) -> None:
                 f"rejudge changes what is kept, and {words}",
                 f"{stage} is made of that: `feldspar run --redo` makes it and what follows again.",
             )
+    groups = [name for name in type(recipe).model_fields if name not in ("teacher", "judges", "generate")]
+    olds, news = ({name: getattr(one, name) for name in groups} for one in (run.recipe, recipe))
+    if olds != news:
+        changed = ", ".join(name for name in groups if olds[name] != news[name])
+        raise RunError(
+            f"rejudge changes what is kept, and no verdict depends on {changed}",
+            "Change settings of generate, judges or teacher; others go to the verb that uses them.",
+        )
 
 
 def _something_stored(work: Work) -> None:
-    """See that draws were begun under these settings, before a judge is asked anything."""
-    leaves = tuple(jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf))
+    """See that draws of each leaf were begun under these settings, before a judge is asked anything."""
+    drawn = {draft.leaf for draft in read_both(work.run.path(_STAGE))}
     identity = models.identity_of(work.teacher)
+    lost = []
     with Journal(work.run.folder / "journal.sqlite", readonly=True) as journal:
-        for plan in leaf_plans(leaves, work.recipe, work.teacher, graded_questions(work.recipe)):
-            if plan.target <= 0 or generate.why_nothing(plan, work.pack):
+        for plan in _plans(work):
+            if plan.target <= 0 or plan.leaf.path not in drawn or generate.why_nothing(plan, work.pack):
                 continue
             first = rehearse(plan, work.pack, seed=work.recipe.generate.seed)[0]
-            if journal.reply(key_of(asked(first, identity))) is not None:
-                return
+            if journal.reply(key_of(asked(first, identity))) is None:
+                lost.append(plan.leaf.path)
+    if lost:
+        raise _nothing_stored(work, lost)
+
+
+def _plans(work: Work, *some: Leaf) -> list[generate.LeafPlan]:
+    """Of some leaves, or of all."""
+    leaves = some or tuple(jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf))
+    plans = leaf_plans(leaves, work.recipe, work.teacher, graded_questions(work.recipe))
+    return pooled(plans) if work.recipe.generate.sampling == "pool" else plans
+
+
+def _nothing_stored(work: Work, leaves: Sequence[str]) -> RunError:
     words = difference(part(work.run.recipe, _STAGE), part(work.recipe, _STAGE)) if work.run.recipe else []
-    raise RunError(
-        f"no draw is stored under these settings: {'; '.join(words[:6]) or 'they are the same'}",
-        "They change what is asked of the teacher: `feldspar generate --redo` asks it anew.",
+    named = ", ".join(leaves[:_NAMED]) + (f" and {len(leaves) - _NAMED} more" if len(leaves) > _NAMED else "")
+    return RunError(
+        f"no draw of {named} is stored under these settings: {'; '.join(words[:6]) or 'they are the same'}",
+        "Nothing was changed. They change what is asked of the teacher: `feldspar generate --redo` asks it "
+        "anew.",
     )
 
 
@@ -158,14 +170,13 @@ def _judges_anew(work: Work) -> bool:
 
     Told by the first sample of each leaf: its draw again, out of what is stored.
     """
-    leaves = {leaf.path: leaf for leaf in jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf)}
-    seen: set[str] = set()
+    plans = {plan.leaf.path: plan for plan in _plans(work)}
     with Journal(work.run.folder / "journal.sqlite", readonly=True) as journal:
         for old in jsonl.read(work.path(_STAGE, "drafts.jsonl"), Draft):
-            if old.leaf in seen or old.leaf not in leaves:
+            plan = plans.pop(old.leaf, None)
+            if plan is None:
                 continue
-            seen.add(old.leaf)
-            draft = replayed(work, leaves[old.leaf], old.draw, journal)
+            draft = _replayed(work, plan, old.draw, journal)
             if draft is None or (not draft.rejected and len(draft.requests) < len(old.requests)):
                 return True
     return False
@@ -173,13 +184,17 @@ def _judges_anew(work: Work) -> bool:
 
 def replayed(work: Work, leaf: Leaf, draw: int, journal: Journal) -> Draft | None:
     """A draw as far as the journal has it; None where the leaf cannot be drawn."""
-    (plan,) = leaf_plans([leaf], work.recipe, work.teacher, ())
+    plans = _plans(work) if work.recipe.generate.sampling == "pool" else _plans(work, leaf)
+    return _replayed(work, next(plan for plan in plans if plan.leaf.path == leaf.path), draw, journal)
+
+
+def _replayed(work: Work, plan: generate.LeafPlan, draw: int, journal: Journal) -> Draft | None:
     if generate.why_nothing(plan, work.pack):
         return None
-    plans: list[models.TeacherPlan | models.JudgePlan] = [work.teacher, *work.judges]
+    models_of: list[models.TeacherPlan | models.JudgePlan] = [work.teacher, *work.judges]
     writer, *judges = [
         Journaled(ScriptedTeacher(str, identity=models.identity_of(one)), journal, stored_only=True)
-        for one in plans
+        for one in models_of
     ]
     panel = generate.Panel(tuple(judges), work.recipe.generate.judges_agree)
     return asyncio.run(replay(plan, draw, writer, work.pack, panel, seed=work.recipe.generate.seed))
@@ -190,12 +205,11 @@ def _calls(run: Run) -> int:
         return journal.count()
 
 
-def _lacks(outcome: generate.LeafOutcome, recipe: Recipe) -> bool:
+def _short(outcome: generate.LeafOutcome) -> bool:
+    """Whether a leaf ended where no draw was begun."""
     if outcome.error and not outcome.draws and "none of 0 draws" not in outcome.error:
         return False  # it can have no draw at all
-    budget = outcome.target * recipe.generate.max_draws_per_sample
-    short = outcome.accepted < outcome.target and outcome.draws < budget
-    return short or "not stored" in outcome.rejected
+    return outcome.accepted < outcome.target and not outcome.spent
 
 
 def _swap(work: Work, made: Path, lacking: bool) -> bool:
@@ -232,89 +246,3 @@ def _same(one: Path, other: Path) -> bool:
     if names != sorted(path.name for path in other.iterdir()):
         return False
     return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
-
-
-def _drafts(folder: Path) -> Iterator[Draft]:
-    """All drafts of a run, in the order of leaves and draws."""
-    both = (jsonl.read(folder / f"{name}.jsonl", Draft) for name in ("drafts", "rejected"))
-    return heapq.merge(*both, key=_place)
-
-
-def _place(draft: Draft) -> tuple[str, int]:
-    return draft.leaf, draft.draw
-
-
-def _paired(one: Iterator[Draft], other: Iterator[Draft]) -> Iterator[tuple[Draft | None, Draft | None]]:
-    left, right = next(one, None), next(other, None)
-    while left is not None or right is not None:
-        if right is None or (left is not None and _place(left) < _place(right)):
-            yield left, None
-            left = next(one, None)
-        elif left is None or _place(right) < _place(left):
-            yield None, right
-            right = next(other, None)
-        else:
-            yield left, right
-            left, right = next(one, None), next(other, None)
-
-
-@dataclass(slots=True)
-class _Verdicts:
-    count: int = 0
-    same: int = 0
-    scored: int = 0
-    sums: tuple[float, float] = (0.0, 0.0)
-
-
-def _compared(old: Path, new: Path) -> tuple[tuple[RejudgedLeaf, ...], tuple[RejudgedVerdicts, ...]]:
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    judges: dict[str, _Verdicts] = defaultdict(_Verdicts)
-    for before, now in _paired(_drafts(old), _drafts(new)):
-        one = before or now
-        assert one is not None
-        count = counts[one.leaf]
-        kept = before is not None and not before.rejected
-        keeps = now is not None and not now.rejected
-        count["before"] += kept
-        count["now"] += keeps
-        count["in"] += keeps and not kept
-        count["out"] += kept and not keeps
-        if now is not None and now.rejected == "not stored":
-            count["not stored"] += 1
-        elif before is not None and now is not None:
-            count["both"] += 1
-            count["same"] += kept == keeps
-        if before is not None and now is not None:
-            _verdicts(before, now, judges)
-    leaves = tuple(
-        RejudgedLeaf(
-            leaf,
-            count["before"],
-            count["now"],
-            count["in"],
-            count["out"],
-            count["not stored"],
-            count["same"] / count["both"] if count["both"] else None,
-        )
-        for leaf, count in sorted(counts.items())
-    )
-    return leaves, tuple(_told(name, found) for name, found in sorted(judges.items()))
-
-
-def _verdicts(before: Draft, now: Draft, judges: dict[str, _Verdicts]) -> None:
-    earlier = {verdict.judge: verdict for verdict in before.verdicts}
-    for verdict in now.verdicts:
-        other = earlier.get(verdict.judge)
-        if other is None:
-            continue
-        found = judges[verdict.judge]
-        found.count += 1
-        found.same += verdict.keep == other.keep
-        if verdict.score is not None and other.score is not None:
-            found.scored += 1
-            found.sums = (found.sums[0] + other.score, found.sums[1] + verdict.score)
-
-
-def _told(name: str, found: _Verdicts) -> RejudgedVerdicts:
-    before, now = (value / found.scored if found.scored else None for value in found.sums)
-    return RejudgedVerdicts(name, found.count, found.same / found.count, before, now)

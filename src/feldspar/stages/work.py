@@ -118,6 +118,9 @@ def _idle(recipe: Recipe, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
     for key, value in (
         ("generate.samples_per_leaf", settings.samples_per_leaf),
         ("generate.holdout", settings.holdout),
+        ("generate.turns", settings.turns),
+        ("generate.style", settings.style),
+        ("generate.language", settings.language),
         ("licences.of", recipe.licences.of),
     ):
         for pattern in value if isinstance(value, dict) else ():
