@@ -306,10 +306,14 @@ def test_yaml_that_refers_to_itself_costs_nothing(tmp_path: Path) -> None:
     path = tmp_path / "b.yaml"
     levels = [f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
     path.write_text("\n".join(["- &a0 [x, x]", *levels]))
-    with pytest.raises(DatasetError, match=":1: is no question, but list"):
+    with pytest.raises(DatasetError, match=":2: a YAML alias"):
         read_benchmark(path)
     path.write_text("- &a\n  question: *a\n")
-    with pytest.raises(DatasetError):
+    with pytest.raises(DatasetError, match=":2: a YAML alias"):
+        read_benchmark(path)
+    merged = [f"  a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 12)]
+    path.write_text("\n".join(["- a0: &a0 {question: Why?}", *merged]))
+    with pytest.raises(DatasetError, match=":2: a YAML alias"):
         read_benchmark(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 << 20
 

@@ -220,7 +220,8 @@ def test_a_schema_that_is_rejected_is_left_out_from_then_on(caplog: pytest.LogCa
     with caplog.at_level(logging.WARNING):
         replies, seen = played(lambda n, body: refused if "response_format" in body else None, 3, SCHEMA)
     assert [r.text for r in replies] == ["Q0", "Q1", "Q2"]
-    assert seen == 4
+    # Without the schema, and whole once more: a stray refusal says nothing of schemas.
+    assert seen == 5
     assert sum("without that schema" in line for line in caplog.messages) == 1
 
 
@@ -245,9 +246,15 @@ def test_log_probabilities_that_are_rejected_are_left_out_from_then_on(
 
     with caplog.at_level(logging.WARNING):
         assert [reply.text for reply in asyncio.run(asked())] == ["ok"] * 3
-    assert ["logprobs" in body for body in bodies] == [True, False, False, False]
+    assert ["logprobs" in body for body in bodies] == [True, False, True, False, False]
     assert all("response_format" in body for body in bodies)
     assert sum("no log-probabilities" in line for line in caplog.messages) == 1
+
+
+def test_a_stray_refusal_turns_no_schema_off() -> None:
+    refused = Fault("status", 400, json.dumps({"error": {"message": "not now"}}))
+    replies, seen = played(lambda n, body: refused if n == 1 else None, 3, SCHEMA)
+    assert ([r.text for r in replies], seen) == (["Q0", "Q1", "Q2"], 5)
 
 
 def test_a_bad_request_is_not_blamed_on_its_schema() -> None:

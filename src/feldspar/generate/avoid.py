@@ -181,8 +181,15 @@ def _json_list(source: _Json) -> Iterator[_Entry]:
 
 def _yaml(path: Path, text: str) -> Iterator[_Entry]:
     """The entries of a YAML list, or of the lists in a mapping, each with its line."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    kind = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader = kind(text)
     try:
+        # An alias can stand for a thousand others; a list of questions has no need of any.
+        for event in yaml.parse(text, kind):
+            if isinstance(event, yaml.AliasEvent):
+                mark: Any = event.start_mark
+                place = f"{path}:{mark.line + 1}"
+                raise DatasetError(f"{place}: a YAML alias (*name)", "Write the text out where it is used.")
         root = loader.get_single_node()
         lists = [root]
         if isinstance(root, yaml.MappingNode):

@@ -26,7 +26,7 @@ COMPARED = 2000
 """Samples that are compared over the leaves, at most, as many of each leaf as of any other."""
 NGRAMS = 100
 """N-grams that distinct ones are counted in: a longer text repeats more, so shares of all do not compare."""
-_LONGEST = 400
+_LONGEST = 100
 
 
 @dataclass(frozen=True, slots=True)

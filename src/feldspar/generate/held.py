@@ -202,10 +202,12 @@ def _lists(pairs: Numbers, keys: int) -> Lists:
 
 def _rarity(hashes: Numbers) -> Callable[[int], tuple[int, int]]:
     """How often the five words at a place stand in all questions, at most; then their hash, for equals."""
-    counters = array("I", bytes(4 * _COUNTERS))
+    # As many counters as there is need of: a leaf's few held-out seeds are no benchmark.
+    size = min(_COUNTERS, 1 << max(4, (4 * len(hashes)).bit_length()))
+    counters = array("I", bytes(4 * size))
     for five in hashes:
-        counters[five % _COUNTERS] += 1
-    return lambda place: (counters[hashes[place] % _COUNTERS], hashes[place])
+        counters[five % size] += 1
+    return lambda place: (counters[hashes[place] % size], hashes[place])
 
 
 def _anchors(rarity: Callable[[int], tuple[int, int]], starts: Numbers) -> Iterator[tuple[int, int]]:

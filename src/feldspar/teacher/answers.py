@@ -238,8 +238,10 @@ def models_in(body: bytes) -> list[str] | None:
 
 def unknown_model(url: str, model: str, listed: Sequence[str]) -> Fault:
     """The fault of a model that the server does not serve, with those that it does, nearest first."""
-    near = difflib.get_close_matches(model, listed, n=_MOST_MODELS, cutoff=0.4)
-    shown = [*near, *(m for m in listed if m not in near)][:_MOST_MODELS]
+    # A server may say anything here.
+    looked = [name[:100] for name in listed[:1000]]
+    near = difflib.get_close_matches(model, looked, n=_MOST_MODELS, cutoff=0.4)
+    shown = [*near, *(name for name in looked if name not in near)][:_MOST_MODELS]
     more = f" and {len(listed) - len(shown)} more" if len(listed) > len(shown) else ""
     safe = "".join(c if c.isprintable() else " " for c in ", ".join(shown))
     mend = f"It serves: {safe}{more}. Set teacher.model to one of them." if shown else "It serves no model."

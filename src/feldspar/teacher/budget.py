@@ -115,7 +115,7 @@ class Budget:
                     self._add(_model(request[0]) if request else "", prompt, completion)
             except sqlite3.Error as error:
                 raise store.said(self._journal, error) from None
-            except ValueError as error:
+            except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
                 raise store.damaged(self._journal, str(error)) from None
 
     def _add(self, identity: str, prompt: int, completion: int) -> None:

@@ -29,6 +29,11 @@ from feldspar.teacher.wire import Wire
 log = logging.getLogger("feldspar.teacher")
 
 
+_LEAST_TRIES = 8
+_FEW_REFUSALS = 8
+"""Requests refused, and none answered, that say that all will be."""
+
+
 @dataclass(slots=True)
 class _Struggle:
     """Trouble so far: of one request, or of all of them since the last reply."""
@@ -37,6 +42,8 @@ class _Struggle:
     transport_since: float | None = None
     tries: int = 0
     last: Fault | None = None
+    least: int = 0
+    """Tries before its budget is spent, however long they took: one request waits its turn between them."""
 
     def spent(self, fault: Fault, until: float, patience: Patience) -> bool:
         """Takes a fault in; whether its kind's budget does not reach until then."""
@@ -45,9 +52,11 @@ class _Struggle:
         self.last = fault
         if fault.kind == "overload":
             self.overload_since = now if self.overload_since is None else self.overload_since
-            return until - self.overload_since > patience.overload
-        self.transport_since = now if self.transport_since is None else self.transport_since
-        return until - self.transport_since > patience.total
+            since, budget = self.overload_since, patience.overload
+        else:
+            self.transport_since = now if self.transport_since is None else self.transport_since
+            since, budget = self.transport_since, patience.total
+        return until - now > budget or (self.tries >= self.least and until - since > budget)
 
 
 class HttpTeacher:
@@ -102,6 +111,9 @@ class HttpTeacher:
         self._in_flight = 0
         self._alarm: asyncio.TimerHandle | None = None
         self._proven = False
+        self.proven = False
+        """Whether it has answered requests before, in another process: refusals are then of their request."""
+        self._refusals = 0
         self._trouble = _Struggle()
 
     @property
@@ -145,7 +157,7 @@ class HttpTeacher:
                 return outcome
             if request.claim is not None:
                 request.claim.sent = False
-            struggle = struggle or _Struggle()
+            struggle = struggle or _Struggle(least=_LEAST_TRIES)
             await self._after(outcome, endpoint, request, struggle)
 
     async def probe(self) -> None:
@@ -240,19 +252,30 @@ class HttpTeacher:
         return request.body(self.model, schema and request.schema not in endpoint.refused_schemas)
 
     async def _plainer(self, endpoint: Endpoint, request: Request, refused: Fault) -> Reply | Fault:
-        """Asks again without log-probabilities, then without the schema: what it minds is left out there."""
+        """Asks again without log-probabilities, then without the schema: what it minds is left out there.
+
+        It minds that if it refuses the whole request once more: a server may refuse one for no reason.
+        """
         if request.top_logprobs and not endpoint.no_logprobs:
             outcome = await self._post(endpoint, self._body(endpoint, request, logprobs=False))
             if isinstance(outcome, Reply):
-                endpoint.no_logprobs = True
-                log.warning("%s So it is asked for no log-probabilities from now on.", refused.what)
+                whole = await self._post(endpoint, self._body(endpoint, request))
+                if isinstance(whole, Reply):
+                    return whole
+                if whole.kind == "refused":
+                    endpoint.no_logprobs = True
+                    log.warning("%s So it is asked for no log-probabilities from now on.", refused.what)
             if isinstance(outcome, Reply) or outcome.kind != "refused":
                 return outcome
         if request.schema and request.schema not in endpoint.refused_schemas:
             outcome = await self._post(endpoint, self._body(endpoint, request, schema=False))
             if isinstance(outcome, Reply):
-                endpoint.refused_schemas.add(request.schema)
-                log.warning("%s So it is asked without that schema from now on.", refused.what)
+                whole = await self._post(endpoint, self._body(endpoint, request))
+                if isinstance(whole, Reply):
+                    return whole
+                if whole.kind == "refused":
+                    endpoint.refused_schemas.add(request.schema)
+                    log.warning("%s So it is asked without that schema from now on.", refused.what)
             if isinstance(outcome, Reply) or outcome.kind != "refused":
                 return outcome
         return refused
@@ -267,8 +290,11 @@ class HttpTeacher:
         """Raises what ends the request; otherwise waits where that helps."""
         if fault.kind == "refused":
             error = refusal(fault, request, self._api_key)
-            # Of one that answers others it is about this request alone.
-            raise TeacherRefused(error.what, error.mend) if self._proven else error
+            self._refusals += 1
+            # Of one that answers others it is about this request alone; where nothing else was ever
+            # answered, the first few may be what a content filter minds, and no more than that.
+            alone = self.proven or self._proven or self._refusals < _FEW_REFUSALS
+            raise TeacherRefused(error.what, error.mend) if alone else error
         if not self._proven and fault.kind == "missing":
             fault = await explained(fault, self._wires[endpoint.url], self.model)
         if not self._proven and fault.kind == "setup":

@@ -203,7 +203,11 @@ class Journal:
             if checksum is not None and checksum != store.checksum(text, others):
                 raise ValueError("it is not as it was written")
             alternatives = _alternatives(others) if others else ()
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            if not (isinstance(text, str) and isinstance(finish, str) and isinstance(seconds, float)):
+                raise TypeError("a column is of another type")
+            if not (isinstance(prompt, int) and isinstance(completion, int)):
+                raise TypeError("a count is no number")
+        except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise store.damaged(self.path, f"the reply {key}: {error}") from None
         return Reply(text, finish, prompt, completion, True, key, seconds, alternatives)
 
