@@ -64,4 +64,5 @@ def test_a_funnel_of_nothing() -> None:
         "rejected": {},
         "judges": {},
         "error": "there is no seed",
+        "spent": False,
     }
