@@ -27,6 +27,8 @@ _WAITING_SHARE = 1 / 16
 _FAIR_SHARE = 1 / 4
 """Of what a server works on, what we take and keep where others crowd it."""
 _FEW_POLLS = 3
+_FEW, _MANY = 8, 64
+"""Levels between which growth is fourfold."""
 _FIXED = 2
 """A limit of so few is kept as it is: there is nothing to find."""
 
@@ -148,7 +150,9 @@ class Flow:
             if seen or self._idle_polls >= _FEW_POLLS:
                 self._idle_polls = 0
                 careful = max(self._level * 1.1, self._level + wanted)
-                self._level = careful if self._full else self._level * (4 if self._level < 64 else 2)
+                # The first reply may show a laptop's server, which is full with these.
+                leap = 4 if _FEW <= self._level < _MANY else 2
+                self._level = careful if self._full else self._level * leap
         self._level = min(self._level, float(self.most))
         self.settled = abs(self._level - before) <= max(1.0, 0.1 * before) and self._full
 

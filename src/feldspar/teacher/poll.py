@@ -41,13 +41,16 @@ class Polls:
         self._lost = lost
         self._silence = patience.connect
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wires: dict[str, Wire] = {}
+        """A connection of their own: behind the requests, the answer would come when it is no news."""
         self._without: set[str] = set()
         """Endpoints that have no metrics."""
 
     def look(self, url: str, flow: Flow, wire: Wire) -> None:
         """Begins with an endpoint, if need be; it ends by itself once nothing is in flight."""
         if url not in self._tasks and not flow.fixed:
-            self._tasks[url] = asyncio.get_running_loop().create_task(self._run(url, flow, wire))
+            own = self._wires.setdefault(url, Wire(url, wire.api_key, wire.patience))
+            self._tasks[url] = asyncio.get_running_loop().create_task(self._run(url, flow, own))
 
     async def close(self) -> None:
         """Ends all polling."""
@@ -55,6 +58,7 @@ class Polls:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(wire.close() for wire in self._wires.values()))
 
     async def _run(self, url: str, flow: Flow, wire: Wire) -> None:
         try:

@@ -14,6 +14,9 @@ from feldspar.teacher.endpoints import Patience
 
 NOTHING = "Start the server, or mend teacher.endpoints."
 _LARGEST_BODY = 64 << 20  # bytes; a chat completion is far below
+_ONE_THREAD_EACH = ("llama.cpp",)
+"""Servers, as they call themselves, where a connection that is kept open keeps a thread of a few busy:
+requests on other connections then wait behind the idle ones, for good if those never end."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,8 @@ class Wire:
     _session: aiohttp.ClientSession | None = None
     _closing: set[asyncio.Task[None]] = field(default_factory=set)
     _urls: dict[str, URL] = field(default_factory=dict)
+    _each_anew: bool = False
+    """Whether a request has its own connection."""
 
     async def post(self, path: str, body: bytes) -> Answer | Fault:
         """Posts JSON to a path under the base URL."""
@@ -66,8 +71,11 @@ class Wire:
         options: dict[str, Any] = {"allow_redirects": False, "data": body}
         if timeout is not None:
             options["timeout"] = aiohttp.ClientTimeout(total=timeout)
+        if self._each_anew and verb == "POST":
+            options["headers"] = {"Connection": "close"}
         try:
             async with self._connected().request(verb, address, **options) as response:
+                self._each_anew = response.headers.get("Server") in _ONE_THREAD_EACH
                 return Answer(response.status, response.headers, await _bounded(response, largest))
         except aiohttp.ClientSSLError:
             return Fault(
