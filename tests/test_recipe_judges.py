@@ -190,8 +190,8 @@ def test_teacher_and_judges_are_opened_over_one_journal(tmp_path: Path) -> None:
                 assert opened.judges[1] is opened.teacher
                 assert [teacher.identity for teacher in opened.judges] == ["q@7", "t"]
                 replies = [await teacher.ask(request) for teacher in (opened.teacher, *opened.judges)]
-            async with models.open_teacher(recipe, plan, journal) as alone:
-                replies.append(await alone.ask(request))
+            async with models.open_teachers(recipe, plan, (), journal) as alone:
+                replies.append(await alone.teacher.ask(request))
             return [(reply.text, reply.stored) for reply in replies]
 
     assert asyncio.run(asked()) == [

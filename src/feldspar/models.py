@@ -26,7 +26,9 @@ time goes into reading prompts, it costs little."""
 _WAITING = 2
 """Requests in flight to our own server: the next one waits there while one is worked on."""
 
-_REMOTE_IN_FLIGHT = 64
+_STORED_AT_ONCE = 64
+"""Requests taken as in flight where replies come out of a journal."""
+
 _OWN_PATIENCE = 60.0
 """Seconds of faults: a server of our own that has died does not come back."""
 
@@ -49,7 +51,6 @@ class TeacherPlan:
     """What its replies depend on: the weights' digest, the recipe's revision."""
     pack: str
     """The prompt pack's name or path."""
-    in_flight: int
     passage_tokens: int
     """How large a passage of a document may be."""
     count_tokens: CountTokens
@@ -73,15 +74,11 @@ def plan_teacher(recipe: Recipe) -> TeacherPlan:
     embedded = settings.model == teachers.EMBEDDED_MODEL
     pack = ("small" if embedded else "default") if settings.pack == "auto" else settings.pack
     digest = teachers.digest(weights) if weights is not None else ""
-    in_flight = settings.max_in_flight
-    if in_flight == "auto":
-        in_flight = _WAITING if weights is not None else _REMOTE_IN_FLIGHT
     return TeacherPlan(
         model=teachers.EMBEDDED_MODEL if weights is not None else settings.model,
         weights=weights,
         identity=" ".join(part for part in (digest, settings.revision) if part),
         pack=pack,
-        in_flight=in_flight,
         passage_tokens=_passage_tokens(recipe, weights),
         count_tokens=teachers.token_counter(weights) if weights else teachers.approximate_counter(),
     )
@@ -178,13 +175,6 @@ async def open_teachers(
 
 
 @asynccontextmanager
-async def open_teacher(recipe: Recipe, plan: TeacherPlan, journal: Path) -> AsyncIterator[Journaled]:
-    """The teacher with its journal, started, and closed afterwards; no judge is."""
-    async with open_teachers(recipe, plan, (), journal) as opened:
-        yield opened.teacher
-
-
-@asynccontextmanager
 async def open_stored(
     recipe: Recipe, plan: TeacherPlan, judges: Sequence[JudgePlan], journal: Path, *, may_judge: bool
 ) -> AsyncIterator[Opened]:
@@ -212,9 +202,9 @@ async def open_stored(
         heard = tuple(asked) or (teacher,)
         if not may_judge:
             opened = tuple(Journaled(judge, book, stored_only=True) for judge in heard)
-            yield Opened(stored, opened, lambda: _REMOTE_IN_FLIGHT)
+            yield Opened(stored, opened, lambda: _STORED_AT_ONCE)
             return
-        yield Opened(stored, heard, lambda: _REMOTE_IN_FLIGHT)
+        yield Opened(stored, heard, lambda: _STORED_AT_ONCE)
 
 
 def prices(recipe: Recipe, judges: Sequence[JudgePlan]) -> tuple[Price, dict[str, Price]]:

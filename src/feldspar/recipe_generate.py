@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from dataclasses import replace
 from typing import Literal
 
@@ -61,10 +60,7 @@ class GenerateSettings(BaseModel):
 
 def holdout_for(settings: GenerateSettings, leaf: str) -> int:
     """How many seed questions of a leaf are held out; the first pattern that fits its path counts."""
-    if isinstance(settings.holdout, int):
-        return settings.holdout
-    fits = (value for pattern, value in settings.holdout.items() if fnmatch.fnmatchcase(leaf, pattern))
-    return next(fits, DEFAULT_HOLDOUT)
+    return fitting(settings.holdout, leaf, DEFAULT_HOLDOUT)
 
 
 def manner_for(settings: GenerateSettings, leaf: Leaf) -> Leaf:
@@ -89,10 +85,7 @@ def quotas_for(settings: GenerateSettings, leaf: Leaf, passages: int) -> tuple[i
         leaf: The leaf; the first pattern that fits its path counts (`*` matches `/` too).
         passages: How many its documents have; to a skill `per_passage` means nothing.
     """
-    amount = settings.samples_per_leaf
-    if isinstance(amount, dict):
-        fits = (value for pattern, value in amount.items() if fnmatch.fnmatchcase(leaf.path, pattern))
-        amount = next(fits, DEFAULT_SAMPLES)
+    amount: int | PerPassage = fitting(settings.samples_per_leaf, leaf.path, DEFAULT_SAMPLES)
     if isinstance(amount, PerPassage):
         amount = amount.per_passage * passages if leaf.branch == "knowledge" else DEFAULT_SAMPLES
         return amount, max(1, passages)

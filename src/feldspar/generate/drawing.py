@@ -34,7 +34,6 @@ class Begun:
 
     draw: int
     quota: int
-    spare: bool
     draft: Draft
     settled: Draft | None = None
     """The draft as it was when its instruction had been checked, before anything was built on it."""
@@ -143,14 +142,14 @@ class Drawing:
         """Draws begun that wait for their turn to be decided, or are under way."""
         return len(self._draws)
 
-    def begin(self, place: int, *, spare: bool) -> Begun:
+    def begin(self, place: int) -> Begun:
         """The next draw of a quota."""
         quota = self.quotas[place]
         quota.begun += 1
         quota.at[0] += 1
         self.begun += 1
         draw = self.rota.draw(place, quota.begun)
-        begun = Begun(draw, place, spare, Draft(f"{self.plan.leaf.path}#{draw}", self.plan.leaf.path, draw))
+        begun = Begun(draw, place, Draft(f"{self.plan.leaf.path}#{draw}", self.plan.leaf.path, draw))
         self._draws[draw] = begun
         return begun
 

@@ -156,7 +156,7 @@ class _Schedule:
             if leaf.crowded or not leaf.quotas[place].wants(leaf.chances()):
                 leaf.parked.add(place)
                 continue
-            self._begin(number, leaf, place, spare=False)
+            self._begin(number, leaf, place)
             self._queue(number, leaf, place)
         if self._under_way < slots and not self._next:
             self._begin_spares(slots)
@@ -170,7 +170,7 @@ class _Schedule:
                 while leaf.quotas[place].wants(chances, spare=True):
                     if self._under_way >= slots or self._spare_calls >= _SPARE_SHARE * self._calls:
                         return
-                    self._begin(number, leaf, place, spare=True)
+                    self._begin(number, leaf, place)
                     # What it will cost counts at once, or all idle slots would be filled in one go.
                     self._spare_calls += leaf.calls
 
@@ -179,8 +179,8 @@ class _Schedule:
         share = quota.begun // _NEIGHBOURS * _NEIGHBOURS / quota.target
         heapq.heappush(self._next, (leaf.begun >= _EARLY, share, number, place))
 
-    def _begin(self, number: int, leaf: Drawing, place: int, *, spare: bool) -> None:
-        begun = leaf.begin(place, spare=spare)
+    def _begin(self, number: int, leaf: Drawing, place: int) -> None:
+        begun = leaf.begin(place)
         self._under_way += 1
         begun.task = task = asyncio.ensure_future(self._draw(number, leaf, begun))
         self._tasks.add(task)

@@ -17,12 +17,11 @@ from pathlib import Path
 
 from feldspar import events, generate, jsonl, models
 from feldspar.errors import RunError, TaxonomyError
-from feldspar.generate.pool import pooled
 from feldspar.generate.rehearse import rehearse, replay
 from feldspar.recipe import STAGES, Recipe, difference, part, part_digest
 from feldspar.run import REJUDGED, Run
 from feldspar.stages.comparing import RejudgedLeaf, RejudgedVerdicts, compared, read_both
-from feldspar.stages.samples import leaf_plans, make_samples, sample_inputs
+from feldspar.stages.samples import as_drawn, leaf_plans, make_samples, sample_inputs
 from feldspar.stages.work import Work, graded_questions, write_json
 from feldspar.teacher import Journal, Journaled, ScriptedTeacher, asked, key_of
 from feldspar.types import Draft, Leaf
@@ -152,7 +151,7 @@ def _plans(work: Work, *some: Leaf) -> list[generate.LeafPlan]:
     """Of some leaves, or of all."""
     leaves = some or tuple(jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf))
     plans = leaf_plans(leaves, work.recipe, work.teacher, graded_questions(work.recipe))
-    return pooled(plans) if work.recipe.generate.sampling == "pool" else plans
+    return as_drawn(plans, work.recipe)
 
 
 def _nothing_stored(work: Work, leaves: Sequence[str]) -> RunError:

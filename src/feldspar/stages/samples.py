@@ -63,6 +63,11 @@ def leaf_plans(
     return plans
 
 
+def as_drawn(plans: Sequence[generate.LeafPlan], recipe: Recipe) -> list[generate.LeafPlan]:
+    """The leaves' plans with the seeds that their draws show: their own, or the pool's."""
+    return pooled(plans) if recipe.generate.sampling == "pool" else list(plans)
+
+
 def sample_inputs(work: Work) -> dict[str, str]:
     """The leaves, the teacher and its words; no address, no speed."""
     return {
@@ -170,7 +175,7 @@ async def _drawn(
         outcomes = []
         panel = generate.Panel(judges, recipe.generate.judges_agree)
         # The judges are measured on each leaf's own seeds; only what is drawn is pooled.
-        chosen = pooled(plans) if recipe.generate.sampling == "pool" else plans
+        chosen = as_drawn(plans, recipe)
         drawing = generate.generate(
             chosen, teacher, pack, seed=seed, slots=opened.slots, panel=panel, scratch=scratch
         )

@@ -41,7 +41,8 @@ def add(hashes: array[int], number: int, seeds: Iterable[Seed], knowledge: bool)
     """Add the seeds of a leaf to an `array("Q")`; of a leaf beyond the 16 millionth, nothing."""
     if number < _MOST_LEAVES:
         for seed in seeds:
-            short = hash(said(seed, knowledge)) % (1 << _HASH_BITS)
+            # Of a digest, not Python's own hash: that is salted, so what meets by chance would change.
+            short = int.from_bytes(_digest(said(seed, knowledge))[: _HASH_BITS // 8])
             hashes.append(short << _NUMBER_BITS | number)
 
 
@@ -71,6 +72,10 @@ def said(seed: Seed, knowledge: bool) -> tuple[str, ...]:
     return fold(seed.question), fold(seed.answer), context
 
 
+def _digest(key: tuple[str, ...]) -> bytes:
+    return hashlib.sha256(repr(key).encode()).digest()
+
+
 def judge_across(standing: Iterable[tuple[tuple[str, ...], Standing]]) -> Iterator[Problem]:
     """Warn of the seeds that stand in several leaves: in each but the first, naming the first.
 
@@ -82,7 +87,7 @@ def judge_across(standing: Iterable[tuple[tuple[str, ...], Standing]]) -> Iterat
     for key, place in standing:
         seeds[place.number] += 1
         # A digest: the leaves that meet can be all of them, and large.
-        groups.setdefault(hashlib.sha256(repr(key).encode()).digest(), []).append(place)
+        groups.setdefault(_digest(key), []).append(place)
     shared: dict[tuple[int, int, int], list[tuple[Standing, Standing]]] = {}
     for places in groups.values():
         leaves = len({place.number for place in places})
