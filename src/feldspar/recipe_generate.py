@@ -28,6 +28,7 @@ DEFAULT_HOLDOUT = 2
 
 DEFAULT_SAMPLES = 30
 """Accepted samples wanted of a leaf that `generate.samples_per_leaf` says nothing of."""
+_AMOUNT: int | PerPassage = DEFAULT_SAMPLES
 
 
 class GenerateSettings(BaseModel):
@@ -85,7 +86,7 @@ def quotas_for(settings: GenerateSettings, leaf: Leaf, passages: int) -> tuple[i
         leaf: The leaf; the first pattern that fits its path counts (`*` matches `/` too).
         passages: How many its documents have; to a skill `per_passage` means nothing.
     """
-    amount: int | PerPassage = fitting(settings.samples_per_leaf, leaf.path, DEFAULT_SAMPLES)
+    amount = fitting(settings.samples_per_leaf, leaf.path, _AMOUNT)
     if isinstance(amount, PerPassage):
         amount = amount.per_passage * passages if leaf.branch == "knowledge" else DEFAULT_SAMPLES
         return amount, max(1, passages)
