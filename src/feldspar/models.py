@@ -269,7 +269,6 @@ async def _started(
             key_env=settings.api_key_env,
             patience=Patience(total=_OWN_PATIENCE) if server else None,
         )
-        http.proven = book.count() > 0
         teacher = Journaled(http, book, budget=budget)
         try:
             await http.probe()

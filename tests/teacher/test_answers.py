@@ -92,6 +92,66 @@ def test_statuses(status: int, kind: str) -> None:
     assert outcome.kind == kind
 
 
+def completion(content: object = "Half a sent", finish: str = "stop", **more: object) -> bytes:
+    return json.dumps(
+        {"choices": [{"message": {"content": content}, "finish_reason": finish, **more}]}
+    ).encode()
+
+
+@pytest.mark.parametrize("finish", ["error", "abort", "insufficient_system_resource"])
+def test_half_a_reply_is_no_reply(finish: str) -> None:
+    outcome = read(200, completion(finish=finish))
+    assert isinstance(outcome, Fault)
+    assert outcome.kind == "wait"
+    inside = read(200, completion(error={"code": 502, "message": "gone"}))
+    assert isinstance(inside, Fault)
+    assert inside.kind == "wait"
+
+
+def test_what_ended_a_reply_is_told_in_one_word() -> None:
+    cut = read(200, completion(finish="model_length"))
+    assert isinstance(cut, Reply)
+    assert cut.finish == "length"
+    filtered = read(200, completion(finish="content_filter"))
+    assert isinstance(filtered, Fault)
+    assert filtered.kind == "refused"
+
+
+def test_a_message_in_parts_is_its_text() -> None:
+    parts = [{"type": "thinking", "thinking": [{"text": "Hm"}]}, {"type": "text", "text": "Yes."}]
+    reply = read(200, completion(parts))
+    assert isinstance(reply, Reply)
+    assert reply.text == "Yes."
+    assert isinstance(read(200, completion([{"type": "image"}])), Reply)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "kind", "words"),
+    [
+        (200, {"code": 429, "message": "Rate limited"}, "overload", "Rate limited"),
+        (200, {"code": 502, "message": "Down", "metadata": {"raw": "no GPU"}}, "wait", "Down (no GPU)"),
+        (200, {"code": 400, "message": "Bad"}, "refused", "Bad"),
+        (200, {"message": "?"}, "wait", "?"),
+        (402, {"message": "Insufficient Balance"}, "setup", "Insufficient Balance"),
+        (403, {"message": "Content violates usage guidelines."}, "refused", "guidelines"),
+        (403, {"message": "Forbidden for your plan"}, "setup", "your plan"),
+        (429, {"message": "Your quota", "type": "insufficient_quota", "code": None}, "setup", "Your quota"),
+        (429, {"message": "Too fast: see billing", "type": "requests"}, "overload", "Too fast"),
+        (500, {"message": "Context size has been exceeded."}, "overload", "exceeded"),
+        (504, {"message": "upstream"}, "wait", "upstream"),
+    ],
+)
+def test_what_hosts_mean_by_their_errors(
+    status: int, error: dict[str, object], kind: str, words: str
+) -> None:
+    outcome = read(status, json.dumps({"error": error}).encode())
+    assert isinstance(outcome, Fault)
+    assert outcome.kind == kind
+    assert words in outcome.what
+    assert outcome.slow == (status == 504)
+    assert ("credit" in outcome.mend) == (status == 402 or error.get("type") == "insufficient_quota")
+
+
 def test_the_servers_words_are_one_line_cut_and_without_the_key() -> None:
     body = json.dumps({"error": {"message": "no key sk-secret\n\x1b[31m" + "x" * 1000}}).encode()
     words = words_of(body, "sk-secret")

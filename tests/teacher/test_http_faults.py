@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from feldspar.errors import TeacherError, TeacherRefused, TeacherUnavailable
 from feldspar.teacher import Claim, Fault, HttpTeacher, Patience, Request, answers, busy, scripted_server
@@ -176,9 +177,114 @@ def test_a_refusal_of_one_request_is_told_from_a_wrong_set_up() -> None:
             assert reply.text == "GOOD AGAIN"
             return ends
 
-    assert asyncio.run(run(good=True)) == [TeacherRefused] * 9
-    # Where nothing was ever answered, the eighth refusal says that all will be.
-    assert asyncio.run(run(good=False)) == [TeacherRefused] * 7 + [TeacherError] * 2
+    for good in (True, False):
+        assert asyncio.run(run(good)) == [TeacherRefused] * 9
+
+
+def test_a_server_that_begins_to_refuse_everything_ends_the_run() -> None:
+    """A model that has crashed, a key that has expired: some hosts answer 400 to it."""
+    crashed = Fault("status", 400, json.dumps({"error": "The model has crashed"}))
+
+    async def run(good: int) -> list[type[BaseException]]:
+        async with scripted_server(echo, lambda n, _: crashed if n > good else None) as server:
+            teacher = HttpTeacher("scripted", [server.url], patience=HASTY)
+            for _ in range(good):
+                await teacher.ask(ask("good"))
+            ends: list[type[BaseException]] = []
+            while not ends or ends[-1] is TeacherRefused:
+                with pytest.raises(TeacherError, match="has crashed") as refused:
+                    await teacher.ask(ask("good"))
+                ends.append(refused.type)
+            await teacher.close()
+            return ends
+
+    assert asyncio.run(run(3)) == [TeacherRefused] * 7 + [TeacherError]
+    assert asyncio.run(run(0)) == [TeacherError]
+
+
+def test_a_request_that_alone_gets_500_is_refused_and_the_others_are_answered() -> None:
+    fails = lambda _, body: Fault("status", 500, "Jinja Exception") if said(body) == "bad" else None  # noqa: E731
+
+    async def run() -> tuple[BaseException, list[str]]:
+        async with scripted_server(echo, fails) as server:
+            hasty = Patience(total=1.0, first_pause=0.01, longest_pause=0.05)
+            teacher = HttpTeacher("scripted", [server.url], patience=hasty)
+            bad = asyncio.create_task(teacher.ask(ask("bad")))
+            texts = []
+            while not bad.done():
+                texts.append((await teacher.ask(ask("good"))).text)
+            await teacher.close()
+            error = bad.exception()
+            assert error is not None
+            return error, texts
+
+    error, texts = asyncio.run(run())
+    assert type(error) is TeacherRefused
+    assert "Jinja Exception" in str(error)
+    assert set(texts) == {"GOOD"}
+
+
+MISTRAL = json.dumps(
+    {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs"}]}
+)
+OPENAI = json.dumps(
+    {"error": {"message": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."}}
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "instead"),
+    [(MISTRAL, "seed", ""), (OPENAI, "max_tokens", "max_completion_tokens")],
+)
+def test_a_field_that_a_host_does_not_take_is_left_out_from_then_on(
+    words: str, field: str, instead: str
+) -> None:
+    minds = lambda _, body: Fault("status", 422, words) if field in body else None  # noqa: E731
+
+    async def run() -> list[dict[str, object]]:
+        async with scripted_server(echo, minds) as server:
+            teacher = HttpTeacher("scripted", [server.url], patience=HASTY)
+            asks = [teacher.ask(ask(f"q{n}")) for n in range(4)]
+            replies = await closing(teacher, asyncio.gather(*asks, return_exceptions=True))
+            assert [str(getattr(reply, "text", reply)) for reply in replies] == ["Q0", "Q1", "Q2", "Q3"]
+            return list(server.bodies)
+
+    bodies = asyncio.run(run())
+    assert len(bodies) <= 8
+    assert all(field not in body and (not instead or body[instead] == 20) for body in bodies[4:])
+
+
+def test_a_model_that_is_not_listed_is_asked_once_before_it_is_an_error() -> None:
+    """Routers take names that they do not list: `model:nitro`, a deployment's."""
+
+    async def run(model: str) -> str:
+        listed = web.json_response({"data": [{"id": "scripted"}]})
+
+        async def listing(_: web.Request) -> web.StreamResponse:
+            return listed
+
+        async def completion(asked: web.Request) -> web.StreamResponse:
+            if (await asked.json())["model"] != "scripted:nitro":
+                raise web.HTTPNotFound
+            return web.json_response({"choices": [{"message": {"content": "Yes."}}]})
+
+        app = web.Application()
+        app.router.add_get("/v1/models", listing)
+        app.router.add_post("/v1/chat/completions", completion)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        teacher = HttpTeacher(model, [f"http://127.0.0.1:{runner.addresses[0][1]}/v1"], patience=HASTY)
+        try:
+            await closing(teacher, teacher.probe())
+        except TeacherError as error:
+            return error.what
+        finally:
+            await runner.cleanup()
+        return ""
+
+    assert asyncio.run(run("scripted:nitro")) == ""
+    assert "does not serve the model 'nobody'" in asyncio.run(run("nobody"))
 
 
 @pytest.mark.parametrize(

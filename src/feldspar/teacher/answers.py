@@ -33,7 +33,22 @@ _MISSING = {404, 501}
 """Nothing of that path, or no such verb: a server of other things, or another model's name."""
 _OVERLOAD = {429, 503, 529}
 _PASSING = {408, 425}
-_KEY = {401, 403}
+_SLOW = {408, 504, 524}
+_KEY, _SPENT, _FORBIDDEN = 401, 402, 403
+_SPENT_WORDS = re.compile("insufficient_quota|credit_balance|billing_hard_limit")
+"""Of an error's type or code: 429 means too fast, and with these that money is spent."""
+_OF_REQUEST = re.compile("guideline|moderat|flagged|safety|violat|max_tokens|context", re.I)
+"""In the words of a 403: some hosts answer so to what their filter minds, or to what is too long."""
+_CACHE_FULL = "Context size has been exceeded"
+"""llama.cpp's 500 to all requests at work at once when they fill the cache that they share."""
+_BROKEN_OFF = {"error", "abort", "insufficient_system_resource"}
+_CUT_OFF = {"model_length", "max_tokens"}
+_SPELLINGS = {"max_tokens": "max_completion_tokens", "seed": "", "temperature": "", "top_p": ""}
+"""What some hosts do not take, with what it is called there; empty: nothing."""
+_FIELD = re.compile(rf"\b({'|'.join(_SPELLINGS)})\b")
+_NOT_TAKEN = re.compile(
+    "unsupported|not support|unknown name|unrecognized|unexpected|extra.?(?:inputs|forbidden)", re.I
+)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PARTS = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _DURATION = re.compile(f"(?:{_PARTS.pattern})+")
@@ -64,37 +79,64 @@ class Fault:
     """Seconds that the server asked for."""
     words: str = ""
     """The server's own."""
+    slow: bool = False
+    """Whether the server, or what stands before it, found that it took too long."""
 
     def error(self) -> TeacherError:
         """The fault as an exception."""
         return TeacherError(self.what, self.mend)
 
 
+class Unlisted(Fault):
+    """A model that is not on the server's list."""
+
+
 def read_answer(answer: Answer, url: str, key_env: str, api_key: str) -> Reply | Fault:
     """The reply in a server's answer, or the fault that it is. The key never gets into a fault."""
     status = answer.status
     if status < _REDIRECT and status >= _OK:
-        return _reply(answer, url)
+        return _reply(answer, url, key_env, api_key)
     words = words_of(answer.body, api_key)
-    fault = Fault("setup", f"{url} answers {status}: {words}", words=words)
-    if status in _KEY:
+    return _fault(status, words, _kinds(answer.body), answer.headers, url, key_env)
+
+
+def _fault(status: int, words: str, kinds: str, headers: Mapping[str, str], url: str, key_env: str) -> Fault:
+    """What a status means; `kinds`: the type and the code that the server calls the error by."""
+    what, wait = f"{url} answers {status}: {words}", asked_wait(headers)
+    if status == _SPENT or (status in _OVERLOAD and _SPENT_WORDS.search(kinds)):
+        return Fault("setup", what, "Add credit there, then run the same command again.", words=words)
+    if status == _KEY or (status == _FORBIDDEN and not _OF_REQUEST.search(words)):
         mend = f"Put the right key into the environment variable {key_env}."
-        fault = Fault("setup", f"{url} answers {status}: the key is missing or not accepted.", mend)
-    elif status in _MISSING:
-        fault = Fault("missing", fault.what, words=words)
-    elif status in _OVERLOAD:
-        fault = Fault("overload", fault.what, wait=asked_wait(answer.headers))
-    elif status in _PASSING or status >= _SERVER_ERROR:
-        fault = Fault("wait", fault.what, wait=asked_wait(answer.headers))
-    elif status in _REFUSED:
-        fault = Fault("refused", fault.what, words=words)
-    elif status < _CLIENT_ERROR:
+        return Fault("setup", f"{url} answers {status}: the key is missing or not accepted ({words}).", mend)
+    if status in _MISSING:
+        return Fault("missing", what, words=words)
+    if status in _OVERLOAD or (status >= _SERVER_ERROR and _CACHE_FULL in words):
+        return Fault("overload", what, wait=wait)
+    if status in _PASSING or status >= _SERVER_ERROR:
+        return Fault("wait", what, wait=wait, words=words, slow=status in _SLOW)
+    if status in _REFUSED or status == _FORBIDDEN:
+        return Fault("refused", what, words=words)
+    if status < _CLIENT_ERROR:
         mend = "Redirects are not followed: give the address that serves the API itself."
-        fault = Fault("setup", f"{url} answers {status}, a redirect.", mend)
-    return fault
+        return Fault("setup", f"{url} answers {status}, a redirect.", mend)
+    return Fault("setup", what, words=words)
 
 
-def _reply(answer: Answer, url: str) -> Reply | Fault:
+def _kinds(body: bytes) -> str:
+    """The type and the code of an error, as far as it has them."""
+    value = parsed(body)
+    error = value.get("error") if isinstance(value, dict) else None
+    told = (error.get(name) for name in ("type", "code")) if isinstance(error, dict) else ()
+    return " ".join(one for one in told if isinstance(one, str))
+
+
+def minded(words: str) -> tuple[str, str] | None:
+    """The field of a request that the server's words say it does not take, with its name there."""
+    found = _FIELD.search(words) if _NOT_TAKEN.search(words) else None
+    return (found.group(), _SPELLINGS[found.group()]) if found else None
+
+
+def _reply(answer: Answer, url: str, key_env: str, api_key: str) -> Reply | Fault:
     value = parsed(answer.body)
     if value is None:
         return not_json(answer, url)
@@ -103,17 +145,42 @@ def _reply(answer: Answer, url: str) -> Reply | Fault:
         text = choice["message"]["content"]
         finish = choice.get("finish_reason")
     except (LookupError, TypeError, AttributeError):
-        return Fault("down", f"{url} answers JSON that is no chat completion.", _V1)
+        return _error_inside(value, answer, url, key_env, api_key)
+    if isinstance(text, list):
+        text = _joined(text)
     if text is not None and not isinstance(text, str):
         return Fault("down", f"{url} answers with a message that is no text.", _V1)
+    finish = readable(finish) if isinstance(finish, str) else ""
+    if finish in _BROKEN_OFF or isinstance(choice.get("error"), dict):
+        return Fault("wait", f"{url} broke a reply off.", words=finish or "error")
+    if finish == "content_filter":
+        return Fault("refused", f"{url}: the reply fell to a content filter.", words=finish)
     usage = value.get("usage")
     return Reply(
         readable(text or ""),
-        readable(finish) if isinstance(finish, str) else "",
+        "length" if finish in _CUT_OFF else finish,
         _count(usage, "prompt_tokens"),
         _count(usage, "completion_tokens"),
         alternatives=alternatives_in(choice),
     )
+
+
+def _error_inside(value: Any, answer: Answer, url: str, key_env: str, api_key: str) -> Fault:
+    """A 200 without a reply: a router that had begun to answer tells an error there."""
+    error = value.get("error") if isinstance(value, dict) else None
+    if not isinstance(error, dict):
+        return Fault("down", f"{url} answers JSON that is no chat completion.", _V1)
+    code = error.get("code")
+    status = code if type(code) is int and _CLIENT_ERROR <= code < 2 * _REDIRECT else _SERVER_ERROR
+    words = words_of(answer.body, api_key)
+    return _fault(status, words, _kinds(answer.body), answer.headers, url, key_env)
+
+
+def _joined(parts: list[Any]) -> str | None:
+    """The text of a message in parts; what the model thought is none of it."""
+    texts = [one.get("text") for one in parts if isinstance(one, dict) and one.get("type") == "text"]
+    told = [text for text in texts if isinstance(text, str)]
+    return "".join(told) if told else None
 
 
 def alternatives_in(choice: Mapping[str, Any]) -> Alternatives:
@@ -184,6 +251,9 @@ def words_of(body: bytes, api_key: str) -> str:
         error = value.get("error", value)
         found = error.get("message", error.get("detail")) if isinstance(error, dict) else error
         text = found if isinstance(found, str) else json.dumps(value)
+        behind = error.get("metadata") if isinstance(error, dict) else None
+        if isinstance(behind, dict) and isinstance(behind.get("raw"), str):
+            text += f" ({behind['raw']})"  # A router's words; behind it are the host's.
     else:
         text = body[:4000].decode("utf-8", "replace")
     if api_key:
@@ -236,7 +306,7 @@ def models_in(body: bytes) -> list[str] | None:
     return [m["id"] for m in listed if isinstance(m, dict) and isinstance(m.get("id"), str)]
 
 
-def unknown_model(url: str, model: str, listed: Sequence[str]) -> Fault:
+def unknown_model(url: str, model: str, listed: Sequence[str]) -> Unlisted:
     """The fault of a model that the server does not serve, with those that it does, nearest first."""
     # A server may say anything here.
     looked = [name[:100] for name in listed[:1000]]
@@ -245,7 +315,7 @@ def unknown_model(url: str, model: str, listed: Sequence[str]) -> Fault:
     more = f" and {len(listed) - len(shown)} more" if len(listed) > len(shown) else ""
     safe = "".join(c if c.isprintable() else " " for c in ", ".join(shown))
     mend = f"It serves: {safe}{more}. Set teacher.model to one of them." if shown else "It serves no model."
-    return Fault("setup", f"{url} does not serve the model {model!r}.", mend)
+    return Unlisted("setup", f"{url} does not serve the model {model!r}.", mend)
 
 
 def refusal(fault: Fault, request: Request, api_key: str) -> TeacherError:

@@ -166,6 +166,13 @@ class Teacher(Protocol):
         ...
 
 
+def respelled(body: bytes, spellings: Mapping[str, str]) -> bytes:
+    """A request's body with some fields under another name, or left out where that is empty."""
+    fields: dict[str, Any] = json.loads(body)
+    named = ((spellings.get(name, name), value) for name, value in fields.items())
+    return _canonical({name: value for name, value in named if name}).encode("ascii")
+
+
 def asked(request: Request, identity: str) -> str:
     """The canonical JSON of a request to a teacher: the payload, with the identity for its model."""
     return request.text(identity)

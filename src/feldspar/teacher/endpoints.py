@@ -73,6 +73,8 @@ class Endpoint:
     """Schemas that it rejected: those requests go to it without `response_format`."""
     no_logprobs: bool = False
     """Whether it rejected requests for log-probabilities: it is asked for none."""
+    spellings: dict[str, str] = field(default_factory=dict)
+    """Fields that it does not take, with their names there; empty: they are left out."""
     _faults: int = 0
     """In a row."""
     _refusals: int = 0
@@ -96,7 +98,14 @@ class Endpoint:
         return back
 
     def failed(
-        self, sent_at: float, now: float, patience: Patience, gone: bool = False, wait: float = 0.0
+        self,
+        sent_at: float,
+        now: float,
+        patience: Patience,
+        gone: bool = False,
+        wait: float = 0.0,
+        *,
+        slow: bool = False,
     ) -> bool:
         """Takes a transport fault in: repeated, or with nothing there, it sets the endpoint aside.
 
@@ -106,6 +115,7 @@ class Endpoint:
             patience: how long a set aside endpoint rests.
             gone: no connection came about.
             wait: seconds for which it asked to be left alone.
+            slow: it, or a gateway before it, found that this took too long.
 
         Returns:
             Whether it is set aside anew: what was in flight then fails together, and that is one
@@ -118,7 +128,8 @@ class Endpoint:
         if sent_at < self._aside_at:
             self._stuck -= 1
             return False
-        if now - sent_at >= _NEARLY * patience.request and self.flow.replied_at > sent_at:
+        slow = slow or now - sent_at >= _NEARLY * patience.request
+        if slow and self.flow.replied_at > sent_at:
             self.flow.overloaded(sent_at, now)  # It answers: this one waited there for too long.
         if not (gone or trial or self._faults >= _FAULTS_IN_A_ROW):
             return False

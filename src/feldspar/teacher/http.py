@@ -14,49 +14,27 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from feldspar.errors import TeacherError, TeacherRefused, TeacherUnavailable
-from feldspar.teacher.answers import Fault, read_answer, refusal
-from feldspar.teacher.api import Reply, Request
+from feldspar.teacher.answers import Fault, Unlisted, minded, read_answer, refusal
+from feldspar.teacher.api import Reply, Request, respelled
 from feldspar.teacher.endpoints import Endpoint, EndpointState, Patience, base_url, next_awake, pick
 from feldspar.teacher.flow import MOST, Flow
 from feldspar.teacher.listing import explained, models_fault
 from feldspar.teacher.poll import Polls
+from feldspar.teacher.struggle import Struggle
 from feldspar.teacher.turns import Turns
 from feldspar.teacher.wire import Wire
+from feldspar.types import Message
 
 log = logging.getLogger("feldspar.teacher")
 
 
 _LEAST_TRIES = 8
 _FEW_REFUSALS = 8
-"""Requests refused, and none answered, that say that all will be."""
-
-
-@dataclass(slots=True)
-class _Struggle:
-    """Trouble so far: of one request, or of all of them since the last reply."""
-
-    overload_since: float | None = None
-    transport_since: float | None = None
-    tries: int = 0
-    last: Fault | None = None
-    least: int = 0
-    """Tries before its budget is spent, however long they took: one request waits its turn between them."""
-
-    def spent(self, fault: Fault, until: float, patience: Patience) -> bool:
-        """Takes a fault in; whether its kind's budget does not reach until then."""
-        now = time.monotonic()
-        self.tries += 1
-        self.last = fault
-        if fault.kind == "overload":
-            self.overload_since = now if self.overload_since is None else self.overload_since
-            since, budget = self.overload_since, patience.overload
-        else:
-            self.transport_since = now if self.transport_since is None else self.transport_since
-            since, budget = self.transport_since, patience.total
-        return until - now > budget or (self.tries >= self.least and until - since > budget)
+"""Requests refused in a row, after which the plainest one shows whether all would be."""
+_PLAINEST = Request((Message("user", "Is water wet? Answer in one word."),), max_tokens=16)
 
 
 class HttpTeacher:
@@ -111,10 +89,8 @@ class HttpTeacher:
         self._in_flight = 0
         self._alarm: asyncio.TimerHandle | None = None
         self._proven = False
-        self.proven = False
-        """Whether it has answered requests before, in another process: refusals are then of their request."""
         self._refusals = 0
-        self._trouble = _Struggle()
+        self._trouble = Struggle()
 
     @property
     def limit(self) -> int:
@@ -142,7 +118,7 @@ class HttpTeacher:
             TeacherUnavailable: faults went on for longer than the patience.
         """
         arrival = self._turns.arrive()
-        struggle: _Struggle | None = None
+        struggle: Struggle | None = None
         while True:
             endpoint = await self._turns.wait(request.rank, arrival, request.claim)
             try:
@@ -157,7 +133,7 @@ class HttpTeacher:
                 return outcome
             if request.claim is not None:
                 request.claim.sent = False
-            struggle = struggle or _Struggle(least=_LEAST_TRIES)
+            struggle = struggle or Struggle(least=_LEAST_TRIES)
             await self._after(outcome, endpoint, request, struggle)
 
     async def probe(self) -> None:
@@ -227,20 +203,24 @@ class HttpTeacher:
         self._turns.serve()
 
     async def _try(self, endpoint: Endpoint, request: Request, sent_at: float) -> Reply | Fault:
-        outcome = await self._post(endpoint, self._body(endpoint, request))
+        body = self._body(endpoint, request)
+        outcome = await self._post(endpoint, body)
         if isinstance(outcome, Fault):
             if outcome.kind != "refused":
                 return outcome
             sent_at = time.monotonic()
-            outcome = await self._plainer(endpoint, request, outcome)
+            outcome = await self._respelled(endpoint, request, outcome, body)
+            if isinstance(outcome, Fault) and outcome.kind == "refused":
+                outcome = await self._plainer(endpoint, request, outcome)
             if isinstance(outcome, Fault):
                 return outcome
         now = time.monotonic()
         if endpoint.answered(now - sent_at, outcome.completion_tokens, now):
             log.warning("%s answers again.", endpoint.url)
         self._proven = True
+        self._refusals = 0
         if self._trouble.last is not None:
-            self._trouble = _Struggle()
+            self._trouble = Struggle()
         return replace(outcome, seconds=now - sent_at)
 
     def _body(
@@ -249,7 +229,25 @@ class HttpTeacher:
         """The body without what this endpoint has refused before, or is not to be asked for now."""
         if request.top_logprobs and (endpoint.no_logprobs or not logprobs):
             request = replace(request, top_logprobs=0)
-        return request.body(self.model, schema and request.schema not in endpoint.refused_schemas)
+        body = request.body(self.model, schema and request.schema not in endpoint.refused_schemas)
+        return respelled(body, endpoint.spellings) if endpoint.spellings else body
+
+    async def _respelled(
+        self, endpoint: Endpoint, request: Request, refused: Fault, body: bytes
+    ) -> Reply | Fault:
+        """Asks again without the fields that the server says it does not take."""
+        while True:
+            field = minded(refused.words)
+            if field is not None and field[0] not in endpoint.spellings:
+                endpoint.spellings[field[0]] = field[1]
+                log.warning("%s So it gets no %s from now on.", refused.what, field[0])
+            again = self._body(endpoint, request)
+            if again == body:  # Otherwise it, or another request, has just shown what to leave out.
+                return refused
+            outcome = await self._post(endpoint, again)
+            if isinstance(outcome, Reply) or outcome.kind != "refused":
+                return outcome
+            refused, body = outcome, again
 
     async def _plainer(self, endpoint: Endpoint, request: Request, refused: Fault) -> Reply | Fault:
         """Asks again without log-probabilities, then without the schema: what it minds is left out there.
@@ -286,15 +284,15 @@ class HttpTeacher:
             return answer
         return read_answer(answer, endpoint.url, self._key_env, self._api_key)
 
-    async def _after(self, fault: Fault, endpoint: Endpoint, request: Request, struggle: _Struggle) -> None:
+    async def _after(self, fault: Fault, endpoint: Endpoint, request: Request, struggle: Struggle) -> None:
         """Raises what ends the request; otherwise waits where that helps."""
         if fault.kind == "refused":
             error = refusal(fault, request, self._api_key)
             self._refusals += 1
-            # Of one that answers others it is about this request alone; where nothing else was ever
-            # answered, the first few may be what a content filter minds, and no more than that.
-            alone = self.proven or self._proven or self._refusals < _FEW_REFUSALS
-            raise TeacherRefused(error.what, error.mend) if alone else error
+            look = not self._proven or self._refusals % _FEW_REFUSALS == 0
+            if look and await self._refuses_all(endpoint):
+                raise TeacherError(f"{error.what} It refuses the plainest request, too.", error.mend)
+            raise TeacherRefused(error.what, error.mend)
         if not self._proven and fault.kind == "missing":
             fault = await explained(fault, self._wires[endpoint.url], self.model)
         if not self._proven and fault.kind == "setup":
@@ -304,6 +302,9 @@ class HttpTeacher:
         awake = max(now, next_awake(self._endpoints))
         lost = self._trouble.spent(fault, awake, self._patience)
         if struggle.spent(fault, awake, self._patience):
+            since = struggle.transport_since
+            if fault.words and since and any(e.flow.replied_at > since for e in self._endpoints):
+                raise TeacherRefused(f"{fault.what} It answers others, and to this one no more than that.")
             raise self._unavailable(fault, awake - now)
         if not self._proven and fault.kind in {"down", "gone"} and struggle.tries >= enough:
             raise fault.error()
@@ -314,12 +315,21 @@ class HttpTeacher:
             # Every endpoint had its try, and they answer others: it is this request that has trouble.
             await asyncio.sleep(self._patience.pause(struggle.tries - len(self._endpoints) + 1))
 
+    async def _refuses_all(self, endpoint: Endpoint) -> bool:
+        """Whether an endpoint refuses what nobody can mind: then refusals are no news of the requests."""
+        outcome = await self._post(endpoint, self._body(endpoint, _PLAINEST))
+        if isinstance(outcome, Reply):
+            self._proven = True
+            self._refusals = 0
+        return isinstance(outcome, Fault) and outcome.kind == "refused"
+
     def _note(self, fault: Fault, endpoint: Endpoint, sent_at: float, now: float) -> None:
         """Lets the endpoint have the fault, and takes what hangs on a dead one from it."""
         if fault.kind == "overload":
             news = endpoint.overloaded(sent_at, now, self._patience, fault.wait)
         else:
-            news = endpoint.failed(sent_at, now, self._patience, fault.kind == "gone", fault.wait)
+            gone = fault.kind == "gone"
+            news = endpoint.failed(sent_at, now, self._patience, gone, fault.wait, slow=fault.slow)
             if news and fault.kind == "gone" and endpoint.aside > 1:
                 self._wires[endpoint.url].drop()
         if news:
@@ -338,9 +348,18 @@ class HttpTeacher:
             if turn:
                 await asyncio.sleep(self._patience.pause(turn))
             fault = await models_fault(self._wires[endpoint.url], self.model, self._key_env)
+            if isinstance(fault, Unlisted) and await self._serves_unlisted(endpoint):
+                log.warning("%s It answers by that name all the same.", fault.what)
+                return None
             if fault is None or fault.kind not in {"down", "gone"}:
                 return fault
         return fault
+
+    async def _serves_unlisted(self, endpoint: Endpoint) -> bool:
+        """Whether a model that is not listed is there: routers list few of the names that they take."""
+        if self._wires[endpoint.url].llama:
+            return False
+        return isinstance(await self._post(endpoint, self._body(endpoint, _PLAINEST)), Reply)
 
     def _unavailable(self, fault: Fault, rest: float) -> TeacherUnavailable:
         """The error of a fault that went on too long; `rest`: seconds for which nothing may be tried."""

@@ -213,10 +213,10 @@ def request_of(body: dict[str, Any]) -> Request:
     described = body.get("response_format", {}).get("json_schema", {}).get("schema")
     return Request(
         turns,
-        body["max_tokens"],
-        body["temperature"],
-        body["top_p"],
-        body["seed"],
+        body.get("max_tokens", body.get("max_completion_tokens", 0)),
+        body.get("temperature", 1.0),
+        body.get("top_p", 1.0),
+        body.get("seed", 0),
         schema_text(described) if described is not None else "",
         tuple(body.get("stop", ())),
         body.get("top_logprobs", 0),

@@ -14,8 +14,8 @@ from feldspar.teacher.endpoints import Patience
 
 NOTHING = "Start the server, or mend teacher.endpoints."
 _LARGEST_BODY = 64 << 20  # bytes; a chat completion is far below
-_ONE_THREAD_EACH = ("llama.cpp",)
-"""Servers, as they call themselves, where a connection that is kept open keeps a thread of a few busy:
+_LLAMA = "llama.cpp"
+"""What its server calls itself. A connection that is kept open keeps one of its few threads busy there:
 requests on other connections then wait behind the idle ones, for good if those never end."""
 
 
@@ -35,8 +35,8 @@ class Wire:
     _session: aiohttp.ClientSession | None = None
     _closing: set[asyncio.Task[None]] = field(default_factory=set)
     _urls: dict[str, URL] = field(default_factory=dict)
-    _each_anew: bool = False
-    """Whether a request has its own connection."""
+    llama: bool = False
+    """Whether llama.cpp answers there: each request gets a connection, and any model's name is right."""
 
     async def post(self, path: str, body: bytes) -> Answer | Fault:
         """Posts JSON to a path under the base URL."""
@@ -71,11 +71,11 @@ class Wire:
         options: dict[str, Any] = {"allow_redirects": False, "data": body}
         if timeout is not None:
             options["timeout"] = aiohttp.ClientTimeout(total=timeout)
-        if self._each_anew and verb == "POST":
+        if self.llama and verb == "POST":
             options["headers"] = {"Connection": "close"}
         try:
             async with self._connected().request(verb, address, **options) as response:
-                self._each_anew = response.headers.get("Server") in _ONE_THREAD_EACH
+                self.llama = response.headers.get("Server") == _LLAMA
                 return Answer(response.status, response.headers, await _bounded(response, largest))
         except aiohttp.ClientSSLError:
             return Fault(
