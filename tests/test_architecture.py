@@ -22,6 +22,7 @@ RECIPE = {
     "recipe_fields",
     "recipe_generate",
     "recipe_parts",
+    "recipe_phases",
     "recipe_words",
     "recipe_yaml",
 }

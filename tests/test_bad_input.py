@@ -247,6 +247,70 @@ def test_ctrl_c_says_what_is_done_and_how_to_go_on(project: Project) -> None:
         signal.signal(signal.SIGINT, before)
 
 
+TURNS = ("it is to have 2 turns (generate.turns)", "has no step `followup`", "teacher.pack: default")
+ENDPOINTS = ("--set", f"teacher.endpoints=[{NOWHERE}]")
+
+
+def test_a_plan_in_which_no_leaf_can_be_drawn_is_refused_as_its_run_is(project: Project) -> None:
+    shutil.rmtree(project.folder / "taxonomy" / LEAVES["knowledge"])
+    more = ("--set", "generate.turns=2")
+    told = feldspar("plan", project.recipe, *ENDPOINTS, *more)
+    assert (told.code, told.out) == (1, "")
+    assert told.err.startswith("feldspar: no leaf can yield a sample:\n")
+    for part in (*TURNS, LEAVES["freeform"], LEAVES["grounded"]):
+        assert part in told.err
+    told = feldspar("plan", project.recipe, *ENDPOINTS, *more, "--json")
+    assert TURNS[0] in json.loads(told.out)["error"]["what"]
+    with serving() as server:
+        place = ("--pilot", "2", "--out", project.folder / "pilot")
+        told = feldspar("plan", project.recipe, "--set", f"teacher.endpoints=[{server.url}]", *more, *place)
+        assert (told.code, told.out) == (1, "")
+        assert TURNS[2] in told.err
+        assert feldspar(*project.words(server, "generate", *more)).code == 1
+        assert not server.bodies
+    told = feldspar("plan", project.recipe, *ENDPOINTS, "--set", "generate.samples_per_leaf={'*': 0}")
+    assert told.code == 1
+    assert "generate.samples_per_leaf" in told.err
+
+
+def test_a_plan_in_which_some_leaves_cannot_be_drawn_notes_them(project: Project) -> None:
+    words = ("plan", project.recipe, *ENDPOINTS, "--set", "generate.turns=2")
+    told, quiet = feldspar(*words), feldspar(*words, "-q")
+    assert told.code == quiet.code == 0
+    notes = [line for line in told.out.splitlines() if line.startswith("note: ")]
+    assert sum(TURNS[0] in note for note in notes) == 2
+    assert all(part in note for note in notes if TURNS[0] in note for part in TURNS)
+    assert quiet.out.splitlines() == [line for line in told.out.splitlines() if line not in notes]
+
+
+def test_quiet_leaves_out_progress_and_notes_and_prints_the_result(project: Project) -> None:
+    with serving() as server:
+        words = project.words(server, "generate", "--set", "generate.max_draws_per_sample=1")
+        quiet = feldspar(*words)
+        loud = feldspar(*[word for word in words if word != "--quiet"])
+    assert quiet.code == loud.code == 0
+    assert quiet.err == ""
+    assert "1-leaves" in loud.err
+    assert LEAVES["freeform"] in quiet.out
+    assert "note: " in loud.out
+    assert quiet.out.splitlines() == [one for one in loud.out.splitlines() if not one.startswith("note: ")]
+    again = feldspar("rejudge", project.run, "-q")
+    assert (again.code, again.err) == (0, "")
+    assert "nothing has changed" in again.out
+
+
+def test_a_wrong_key_of_the_prompts_is_one_line_by_its_name(project: Project) -> None:
+    key = "generate.prompts.freeform.steps.instruction"
+    for setting, parts in (
+        (f"{key}.prase=line", (f"`{key}.prase` is not a key: did you mean `{key}.parse`?",)),
+        (f"{key}.parse=often", (f"`{key}.parse` should be text, line or", "not 'often'")),
+        ("generate.promps.x=1", ("--set generate.promps.x: `generate.promps`", "`generate.prompts`?")),
+    ):
+        for words in (("plan", project.recipe), ("run", project.recipe, "--out", project.run)):
+            refused(feldspar(*words, *ENDPOINTS, "--set", setting), *parts)
+            assert not (project.run / "recipe.yaml").exists()
+
+
 def test_a_leaf_that_yields_nothing_is_an_error_of_its_own(project: Project) -> None:
     def but_verses(request: Request) -> str:
         return (

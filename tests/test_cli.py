@@ -182,6 +182,81 @@ def test_an_output_that_cannot_be_written_is_told() -> None:
     assert "Exception" not in done.stderr
 
 
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("/proc/x", "nothing can be made there"),
+        ("/proc/x/y", "nothing can be made there"),
+        ("a-file/x", "a-file is no folder"),
+        ("a-file/x/y", "a-file is no folder"),
+        (LONG, "name too long"),
+        (f"{LONG}/x", "name too long"),
+        ("a-link/x", "itself"),
+    ],
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "recipe.yaml", "--quiet", "--out"],
+        ["generate", "recipe.yaml", "--out"],
+        ["plan", "recipe.yaml", "--pilot", "2", "--out"],
+        ["schema", "--out"],
+        ["export", "run", "--to", "messages", "--out"],
+        ["init"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_place_that_nothing_can_be_made_in_is_told(
+    words: list[str],
+    place: str,
+    why: str,
+    recipe: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if place.startswith("/proc") and not Path("/proc/self").exists():
+        pytest.skip("no /proc here")
+    monkeypatch.chdir(recipe.parent)
+    Path("a-file").write_text("")
+    Path("a-link").symlink_to("a-link")
+    run_with_samples(Path("run"))
+    assert cli.main([*words, place]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    told, mend = captured.err.splitlines()
+    assert told.startswith("feldspar: ")
+    assert "defect" not in told
+    assert len(told) < 250
+    if place != "a-link/x":
+        assert place[:100] in told
+        assert why in told
+        assert mend == f"Name another place{' with --out' if '--out' in words else ''}."
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOENT, errno.EINVAL, errno.EIO])
+def test_a_place_that_the_system_refuses_is_no_defect(
+    number: int, recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = OSError(number, os.strerror(number), str(recipe.parent / "out"))
+    with lab_that(refusal, monkeypatch):
+        assert cli.main(["run", str(recipe), "--out", str(recipe.parent / "out" / "run")]) == 1
+    told, mend = capsys.readouterr().err.splitlines()
+    assert f"{recipe.parent / 'out' / 'run'}: " in told
+    assert mend == "Name another place with --out."
+
+
+def test_a_file_that_is_missing_in_a_run_is_still_a_defect(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = recipe.parent / "run"
+    with lab_that(FileNotFoundError(errno.ENOENT, "No such file", str(out / "2-samples" / "x")), monkeypatch):
+        assert cli.main(["run", str(recipe), "--out", str(out)]) == 1
+    assert "a defect in Feldspar: FileNotFoundError" in capsys.readouterr().err
+
+
 def test_a_closed_pipe_is_silent() -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -333,6 +408,23 @@ def test_tree_shows_the_leaves_and_tells_of_errors(leaves: Path, capsys: pytest.
     assert "does not exist" in capsys.readouterr().err
 
 
+def test_quiet_prints_the_result_and_no_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+    for quiet in ([], ["--quiet"]):
+        folder = tmp_path / ("quiet" if quiet else "loud")
+        run_with_samples(folder / "run")
+        assert cli.main(["init", str(folder / "lab"), *quiet]) == 0
+        assert cli.main(["schema", "--out", str(folder / "s.json"), *quiet]) == 0
+        words = ["export", str(folder / "run"), "--to", "messages", "--out", str(folder / "x.jsonl")]
+        assert cli.main([*words, *quiet]) == 0
+        captured = capsys.readouterr()
+        assert captured.err == ""
+        told.append(captured.out.replace(str(folder), "F").splitlines())
+    loud, left = told
+    assert [line for line in loud if not line.startswith("Next: ")] == left
+    assert len(loud) == len(left) + 1
+
+
 def test_schema_is_printed_or_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["schema", "--quiet", "--json"]) == 0
     text = capsys.readouterr().out
@@ -351,8 +443,7 @@ def test_schema_is_printed_or_written(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_export_writes_samples_and_model_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = tmp_path / "run"
+def run_with_samples(run: Path) -> None:
     for stage in ("2-samples", "model"):
         (run / stage).mkdir(parents=True)
         (run / stage / "stage.json").write_text('{"digest": "", "inputs": {}}')
@@ -361,6 +452,11 @@ def test_export_writes_samples_and_model_once(tmp_path: Path, capsys: pytest.Cap
     messages = (Message("user", "q\ud800"), Message("assistant", "ä"))
     sample = Sample("a#1", "a", "knowledge", messages, Origin("generated", "a#1"))
     jsonl.write(run / "2-samples" / "accepted.jsonl", [sample])
+
+
+def test_export_writes_samples_and_model_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    run_with_samples(run)
     out = tmp_path / "out" / "rows.jsonl"
     assert cli.main(["export", str(run), "--to", "messages", "--out", str(out)]) == 0
     (row,) = [json.loads(line) for line in out.read_text().splitlines()]

@@ -397,3 +397,30 @@ def test_a_difference_is_said_in_words(tmp_path: Path) -> None:
 def test_the_example_writes_the_laptop_preset_out() -> None:
     example = recipes.load(Path(__file__).parents[1] / "examples" / "first-lab" / "recipe.yaml")
     assert example.phases == recipes.preset("laptop")
+
+
+@pytest.mark.parametrize(
+    ("sets", "told"),
+    [
+        (["generate.promps.x=1"], "--set generate.promps.x: `generate.promps` is not a key: did you mean"),
+        (
+            ["generate.promps.x=1", "generate.promps.y=1"],
+            "--set generate.promps.x, --set generate.promps.y: `generate.promps` is not a key",
+        ),
+        (["trane.seed=1"], "--set trane.seed: `trane` is not a key: did you mean `train`?"),
+        (["teacher.price.promt=1"], "--set teacher.price.promt: `teacher.price.promt` is not a key: did you"),
+        (
+            ["phases.kt1.epochss=1"],
+            "--set phases.kt1.epochss: `phases.kt1.epochss` is not a key: did you mean `phases.kt1.epochs`?",
+        ),
+        (["phases.kt9.epochs=1"], "--set phases.kt9.epochs: `phases` has no `kt9`: it has kt1, kt2, st"),
+        (["generate.seed.x=1"], "--set generate.seed.x: `generate.seed` has no `x`: it is a value"),
+        (
+            ["foundational.0.columns.user=x"],
+            "recipe.yaml:4, --set foundational.0.columns.user: `foundational",
+        ),
+    ],
+)
+def test_what_set_gives_is_told_as_it_was_given(sets: list[str], told: str, tmp_path: Path) -> None:
+    text = "generate:\n  seed: 1\nfoundational:\n  - {path: a.jsonl, licence: CC0-1.0}\n"
+    assert problems(tmp_path, text, *sets).removeprefix(f"{tmp_path}/").startswith(told)

@@ -8,17 +8,28 @@ one place: an error for a person, an interruption, a closed pipe, a defect.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from feldspar.verbs import INTERRUPTED, OK, PROBLEMS, USAGE, VERBS, Job, help_text
+
+if TYPE_CHECKING:
+    from feldspar.errors import FeldsparError
+
+_REFUSED = (errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.ESTALE, errno.EFBIG)
+"""What a file system says of a name or of itself, wherever it says it."""
+
+_LONG = 120
+"""Characters of a place that are shown."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,13 +102,16 @@ def _unknown(word: str) -> int:
 
 def _failed(error: Exception, words: list[str], job: Job | None) -> int:
     from feldspar.errors import FeldsparError
-    from feldspar.jsonl import explain
+    from feldspar.jsonl import FULL, explain
 
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
         _drop_stdout()
     told = error if isinstance(error, FeldsparError) else None
+    refused = error if told is None else error.__cause__
+    if isinstance(refused, OSError) and refused.errno not in FULL:
+        told = _unusable(refused, words, job) or told
     if told is None and isinstance(error, OSError):
         told = explain(error)
     if told is None and isinstance(error, MemoryError):
@@ -119,13 +133,40 @@ def _failed(error: Exception, words: list[str], job: Job | None) -> int:
     return PROBLEMS
 
 
+def _unusable(error: OSError, words: list[str], job: Job | None) -> FeldsparError | None:
+    """What to tell where the place that a person named is none that anything can be written to."""
+    from feldspar.errors import RunError
+
+    if isinstance(error, shutil.Error):  # a copy's errors, as (from, to, why)
+        copied = error.args[0][0] if error.args and error.args[0] else ("", "a file", "cannot be copied")
+        return RunError(f"{copied[1]}: {copied[2]}", "Mend that, or choose another place.")
+    named = (job.out or job.folder) if job is not None else None
+    told = error.filename if isinstance(error.filename, str) else ""
+    place = os.path.abspath(told.removesuffix(".partial")) if told else ""
+    # What is made in it or missing there is our business; the place itself is not.
+    ours = [os.path.abspath(named), os.path.realpath(named)] if named is not None else []
+    around = bool(place) and any(f"{one}/".startswith(f"{place.rstrip('/')}/") for one in ours)
+    if error.errno is None or not (around or error.errno in _REFUSED):
+        return None
+    why = (error.strerror or "").lower()
+    if error.errno == errno.ENOENT:
+        why = "nothing can be made there"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+        above = (str(one) for one in (Path(place), *Path(place).parents) if os.path.exists(one))
+        why = f"{next(above, place)} is no folder"
+    shown = str(named) if around else told
+    shown = shown if len(shown) <= _LONG else f"{shown[:_LONG]}…"
+    given = any(word in ("-o", "--out") or word.startswith("--out=") for word in words)
+    return RunError(f"{shown}: {why}", f"Name another place{' with --out' if around and given else ''}.")
+
+
 def _interrupted(words: list[str], job: Job | None) -> int:
     if job is None or job.folder is None:
         _tell("interrupted", "")
         return INTERRUPTED
     from feldspar.recipe_parts import STAGES
 
-    done = [stage for stage in STAGES if (job.folder / stage / "stage.json").is_file()]
+    done = [stage for stage in STAGES if os.path.isfile(job.folder / stage / "stage.json")]
     kept = f"complete in {job.folder}: {', '.join(done) or 'no stage yet'}"
     again = shlex.join(["feldspar", *(word for word in words if word != "--redo")])
     _tell(f"interrupted; {kept}; every reply that had arrived is kept", f"To go on where it stopped: {again}")
@@ -163,7 +204,9 @@ def _keep_traceback(error: Exception, job: Job | None) -> str:
 
     text = "".join(traceback.format_exception(error))
     name = f"defect-{time.strftime('%Y%m%d-%H%M%S')}.txt"
-    folders = [job.folder] if job is not None and job.folder is not None and job.folder.is_dir() else []
+    folders = []
+    if job is not None and job.folder is not None and os.path.isdir(job.folder):
+        folders.append(job.folder)
     for folder in [*folders, Path(tempfile.gettempdir())]:
         try:
             # A name of its own in a folder that others write to, too.

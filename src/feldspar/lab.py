@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from feldspar import events, piloting, stages, story
-from feldspar.errors import RunError
+from feldspar import events, piloting, planning, stages, story
+from feldspar.errors import RunError, TaxonomyError
 from feldspar.piloting import PilotPlan
-from feldspar.planning import Plan, plan
+from feldspar.planning import Plan
 from feldspar.recipe import Recipe, load, part_digest
 from feldspar.run import Run
 from feldspar.showing import show
 from feldspar.stages import Work
+from feldspar.stages.work import SHOWN_PROBLEMS
 from feldspar.story import Summary, chat, rejudged
 
 __all__ = [
@@ -87,8 +88,10 @@ def run(
     first, last = VERBS[verb]
     names = [name for name, _, _ in FLOW]
     with Run(folder, redo=redo) as run:
-        run.freeze(recipe)
         work = Work(run, recipe, watch)
+        if first == "1-leaves":
+            _ = work.pack  # read now: what is wrong with its keys must not become the run's recipe
+        run.freeze(recipe)
         if verb == "run":
             stages.look_ahead(work)
         for name, inputs, write in FLOW[: names.index(last) + 1]:
@@ -100,6 +103,28 @@ def run(
         if verb in {"run", "evaluate", "report"}:
             story.write_report(work)
         return story.summary(work)
+
+
+def plan(recipe: Recipe) -> Plan:
+    """Leaves, samples, calls and tokens, before the teacher is asked; documents in git are fetched.
+
+    Raises:
+        FeldsparError: What `run` would raise for the same recipe, that no leaf can be drawn included.
+    """
+    made = planning.plan(recipe)
+    if not any(leaf.calls for leaf in made.leaves):
+        paths = {leaf.leaf for leaf in made.leaves}
+        raise _nothing([note for note in made.notes if note.partition(": ")[0] in paths])
+    return made
+
+
+def _nothing(reasons: Sequence[str]) -> TaxonomyError:
+    """No leaf can be drawn: what a run would find out too."""
+    shown = [*reasons[:SHOWN_PROBLEMS]] or ["every leaf is to have 0 (generate.samples_per_leaf)"]
+    if len(reasons) > len(shown):
+        shown.append(f"… and {len(reasons) - len(shown)} more leaves")
+    what = "no leaf can yield a sample:\n" + "\n".join(shown)
+    return TaxonomyError(what, "Nothing was asked. Change the recipe or the leaves as told.")
 
 
 def pilot(recipe: Recipe, folder: Path, draws: int, *, watch: events.Watch = events.silent) -> PilotPlan:
@@ -116,12 +141,16 @@ def pilot(recipe: Recipe, folder: Path, draws: int, *, watch: events.Watch = eve
     """
     name, inputs, write = FLOW[0]
     with Run(folder) as run:
-        run.freeze(recipe)
         work = Work(run, recipe, watch)
+        _ = work.pack
+        run.freeze(recipe)
         _carry(work, name, inputs, write)
         watch(events.StageStarted("pilot"))
         started = time.monotonic()
-        made = piloting.piloted(work, stages.fly(work, draws), draws)
+        flown = stages.fly(work, draws)
+        if not flown.trials:
+            raise _nothing(flown.nothing)
+        made = piloting.piloted(work, flown, draws)
         watch(events.StageDone("pilot", time.monotonic() - started))
         return made
 

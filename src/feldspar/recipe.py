@@ -11,8 +11,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +35,6 @@ from feldspar.recipe_fields import (
     PerPassage,
     RecipePath,
     ServedName,
-    TakeText,
     TemplateName,
     VariableName,
 )
@@ -50,7 +47,7 @@ from feldspar.recipe_generate import (
     quotas_for,
 )
 from feldspar.recipe_parts import STAGES, difference, part, part_digest
-from feldspar.types import Phase
+from feldspar.recipe_phases import PRESETS, PhaseSettings, preset, spell_out
 
 __all__ = [
     "DEFAULT_HOLDOUT",
@@ -79,9 +76,6 @@ __all__ = [
 OPENING = "The recipe of this run, every default written out."
 """The first line of a run's own recipe."""
 
-PRESETS = ("laptop", "labradorite-13b", "merlinite-7b")
-"""What `phases` can name: the values for a laptop, and the two columns of Table 2."""
-
 
 class TeacherSettings(BaseModel):
     """Who writes the samples (§3.2)."""
@@ -106,29 +100,6 @@ class StudentSettings(BaseModel):
     model_config = CONFIG
     model: ModelName = "embedded"
     chat_template: TemplateName = "auto"
-
-
-class PhaseSettings(BaseModel):
-    """One row of Tables 1 and 2."""
-
-    model_config = CONFIG
-    # The name becomes the name of files.
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
-    take: tuple[TakeText, ...]
-    replay: tuple[str, ...] = ()
-    replay_fraction: float = Field(1.0, ge=0, le=1)
-    learning_rate: float = Field(2e-5, gt=0, le=1)
-    warmup_steps: int = Field(0, ge=0)
-    batch_size: int = Field(3840, ge=1)
-    epochs: int = Field(1, ge=1, le=10_000)
-    context_length: int = Field(2048, ge=16)
-    samples: int | None = Field(None, ge=1)
-    files: tuple[RecipePath, ...] = ()
-
-    def phase(self) -> Phase:
-        """The noun that `mix` and `train` work with."""
-        values = {name: getattr(self, name) for name in type(self).model_fields}
-        return Phase(**{**values, "files": tuple(str(path) for path in self.files)})
 
 
 class MixSettings(BaseModel):
@@ -180,16 +151,6 @@ class Recipe(BaseModel):
     evaluate: EvaluateSettings = EvaluateSettings()
 
 
-@cache
-def preset(name: str) -> tuple[PhaseSettings, ...]:
-    """The phases of a preset (Table 2).
-
-    Raises:
-        RecipeError: There is none of this name.
-    """
-    return tuple(PhaseSettings.model_validate(recipe_yaml.frozen(item)) for item in _preset_values(name))
-
-
 def load(path: Path, sets: Sequence[str] = ()) -> Recipe:
     """Read a recipe and put each `key=value` of `sets` over it.
 
@@ -202,10 +163,10 @@ def load(path: Path, sets: Sequence[str] = ()) -> Recipe:
     """
     source = recipe_yaml.read(path)
     if any(setting.startswith("phases.") for setting in sets):
-        _spell_out(source, always=True)
+        spell_out(source, always=True)
     for setting in sets:
         recipe_yaml.assign(source, setting)
-    _spell_out(source)
+    spell_out(source)
     data = recipe_yaml.frozen(source.data)
     problems = list(source.problems)
     recipe = None
@@ -226,31 +187,6 @@ def _line(problem: str) -> int:
     """Problems stand in the order of the file's lines, `--set` before them."""
     found = re.match(r".*?:(\d+):", problem)
     return int(found[1]) if found and not problem.startswith("--set") else 0
-
-
-def _spell_out(source: recipe_yaml.Source, *, always: bool = False) -> None:
-    """Put a preset's list where its name stands; with `always`, where nothing stands too."""
-    named = source.data.get("phases")
-    if named is None and always:
-        named = "laptop"
-    if not isinstance(named, str):
-        return
-    try:
-        source.data["phases"] = _preset_values(named)
-    except RecipeError as error:
-        source.problems.append(f"{source.where(('phases',))}: {error.what}")
-        del source.data["phases"]
-
-
-def _preset_values(name: str) -> list[Any]:
-    if name not in PRESETS:
-        hint = recipe_words.nearest(name, PRESETS)
-        raise RecipeError(f"`{name}` is no preset of phases: " + (hint or f"there are {', '.join(PRESETS)}"))
-    text = resources.files("feldspar").joinpath("presets", f"{name}.yaml").read_text(encoding="utf-8")
-    # The parser takes mappings, as every recipe is one.
-    indented = "phases:\n" + "".join(f"  {line}\n" for line in text.splitlines())
-    phases: list[Any] = recipe_yaml.parse(indented, name).data["phases"]
-    return phases
 
 
 def _contradictions(recipe: Recipe) -> list[tuple[recipe_yaml.Place, str]]:

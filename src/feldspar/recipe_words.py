@@ -42,12 +42,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def _line(item: Any, source: Source, model: type[BaseModel]) -> str:
     place: Place = item["loc"]
-    key = ".".join(str(part) for part in place)
     where = source.where(place)
+    written = _written(place, where)
+    key = ".".join(written)
     kind = item["type"]
     context = item.get("ctx") or {}
     if kind == "extra_forbidden":
-        return f"{where}: `{key}` is not a key: {_suggestion(place, model)}"
+        return f"{where}: `{key}` is not a key: {_suggestion(place, written, model)}"
     if kind == "missing":
         return f"{where}: `{key}` is missing"
     if kind in _KINDS:
@@ -69,12 +70,19 @@ def _line(item: Any, source: Source, model: type[BaseModel]) -> str:
     return f"{where}: `{key}`: {item['msg'][:1].lower()}{item['msg'][1:]}"
 
 
-def _suggestion(place: Place, model: type[BaseModel]) -> str:
+def _written(place: Place, where: str) -> list[str]:
+    """A key's parts; by `--set` an item of a list may go by its name: `phases.kt1.epochs`."""
+    first = where.partition(", --set ")[0]
+    given = first.removeprefix("--set ").split(".") if first.startswith("--set ") else []
+    return [*given[: len(place)], *(str(part) for part in place[len(given) :])]
+
+
+def _suggestion(place: Place, written: list[str], model: type[BaseModel]) -> str:
     """The nearest key of the same group, else the nearest of all."""
     word = str(place[-1])
     keys = list(_keys(model, ()))
     group = tuple(part for part in place[:-1] if isinstance(part, str))
-    prefix = ".".join(str(part) for part in place[:-1])
+    prefix = ".".join(written[:-1])
     siblings = [path[-1] for path in keys if path[:-1] == group]
     close = difflib.get_close_matches(word, siblings, n=1, cutoff=0.6)
     if close:

@@ -38,11 +38,19 @@ class Source:
     problems: list[str] = field(default_factory=list)
 
     def where(self, place: Place) -> str:
-        """The place of a value, or of the nearest thing around it."""
+        """The place of a value, or of the nearest thing around it; and each `--set` that is below it."""
         for length in range(len(place), -1, -1):
             if place[:length] in self.places:
-                return self.places[place[:length]]
-        return "the recipe"
+                found = self.places[place[:length]]
+                break
+        else:
+            found = "the recipe"
+        below = [
+            setting
+            for known, setting in self.places.items()
+            if known[: len(place)] == place and setting.startswith("--set ") and setting != found
+        ]
+        return ", ".join(dict.fromkeys([found, *below])) if place else found
 
 
 def read(path: Path) -> Source:
@@ -95,7 +103,7 @@ def assign(source: Source, setting: str) -> None:
     """
     key, equals, value = setting.partition("=")
     parts = [part.strip() for part in key.split(".")]
-    where = f"--set {key.strip()}"
+    where = "--set " + ".".join(parts)
     if not equals or not all(parts):
         source.problems.append(f"--set {_shown(setting)}: wants `key=value`, as in `generate.seed=1`")
         return
@@ -111,7 +119,7 @@ def assign(source: Source, setting: str) -> None:
         step = _step(current, part)
         if step is None:
             around = ".".join(str(item) for item in place)
-            source.problems.append(f"{where}: `{around}` has no `{part}`")
+            source.problems.append(f"{where}: `{around}` has no `{part}`: {_steps(current)}")
             return
         place = (*place, step)
         if last:
@@ -120,7 +128,9 @@ def assign(source: Source, setting: str) -> None:
             source.places[place] = where
             current[step] = "" if node is None else _Walk(source, where).value(node, place)
         elif isinstance(current, dict) and current.get(part) is None:
-            current = current.setdefault(part, {})
+            # The group is there for this setting alone: what is wrong with its name is, too.
+            source.places[place] = where
+            current[part] = current = {}
         else:
             current = current[step]
 
@@ -144,6 +154,16 @@ def _step(current: Any, part: str) -> str | int | None:
             if isinstance(item, dict) and item.get("name") == part:
                 return index
     return None
+
+
+def _steps(current: Any) -> str:
+    """What may follow a key, where something else does."""
+    if not isinstance(current, list):
+        return "it is a value, and no group of keys"
+    if not current:
+        return "it is empty"
+    names = [item["name"] for item in current if isinstance(item, dict) and isinstance(item.get("name"), str)]
+    return f"it has {', '.join(map(_shown, names[:9]))}" if names else f"it has 0 to {len(current) - 1}"
 
 
 def _compose(text: str, name: str) -> yaml.Node | None:

@@ -56,7 +56,10 @@ class Run:
     """
 
     def __init__(self, folder: Path, *, create: bool = True, redo: bool = False, lock: bool = True) -> None:
-        self.folder = folder.resolve()
+        try:
+            self.folder = folder.resolve()
+        except RuntimeError:
+            raise RunError(f"{folder} is a link that leads to itself", "Name another folder.") from None
         self.redo = redo
         self.recipe: Recipe | None = None
         self._lock: IO[str] | None = None

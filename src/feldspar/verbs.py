@@ -17,6 +17,8 @@ class Job:
     """Does it, prints the result, returns the exit code."""
     folder: Path | None = None
     """The run that it works in, which an interruption leaves to be gone on with."""
+    out: Path | None = None
+    """Where else it was told to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ VERBS = {
 }
 
 _FOOT = """
-Every verb takes --quiet, and every verb but chat --json. Those that read a recipe, a run's too, take
+Every verb takes --quiet, which leaves out progress and notes (the result and errors are always
+printed), and every verb but chat --json. Those that read a recipe, a run's too, take
 --set KEY=VALUE, as in --set phases.kt1.epochs=3; those that make stages take --redo, which makes
 again what no longer fits. `feldspar VERB --help` says it all; --version, --install-completion.
 

@@ -222,6 +222,12 @@ def test_requests_left_count_every_turn() -> None:
         "followup": 5,
         "conversation_judge": 1,
     }
+    assert asks(planned(1), section, judges=3) == {
+        "instruction": 8,
+        "instruction_judge": 7,
+        "precise": 4,
+        "pair_judge": 3,
+    }
     assert pipeline_calls(plan(knowledge(), 1, 1), DEFAULT) == 3
 
 

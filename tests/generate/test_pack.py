@@ -68,34 +68,69 @@ def test_a_pack_of_one_s_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("parse: line", "prase: line", ["sections.freeform.steps.instruction.prase", "did you mean `parse`"]),
-        ("name: mine", "nmae: mine", ["nmae is not a key", "did you mean `name`", "name is missing"]),
-        ("name: mine", "name: 3", ["name:", "string"]),
-        ("freeform:", "freefrom:", ["`freefrom` is not a section"]),
-        ("precise:", "precious:", ["lacks `precise`", "precious is not a step"]),
+        (
+            "parse: line",
+            "prase: line",
+            ["mine.yaml:6: `sections.freeform.steps.instruction.prase` is not a key", "instruction.parse`?"],
+        ),
+        (
+            "name: mine",
+            "nmae: mine",
+            ["mine.yaml:2: `nmae` is not a key", "did you mean `name`", "`name` is missing"],
+        ),
+        ("name: mine", "name: 3", ["mine.yaml:2: `name` should be a text, not 3"]),
+        ("freeform:", "freefrom:", ["mine.yaml:4: `sections.freefrom` is not a section"]),
+        (
+            "precise:",
+            "precious:",
+            ["mine.yaml:5: `sections.freeform.steps` lacks `precise`", ".precious` is not a step"],
+        ),
         (
             "{question}",
             "{qestion}",
-            ["freeform.steps.precise.user", "{qestion} has no value there", "{question}"],
+            [
+                "mine.yaml:7: `sections.freeform.steps.precise.user` uses {qestion}",
+                "no value there",
+                "{question}",
+            ],
         ),
-        ("One more of {task}", "One like {answer}", ["{answer} has no value there"]),
+        ("One more of {task}", "One like {answer}", ["uses {answer}, which has no value there"]),
         ("One more of {task}", "Like {seeds}", ["uses {seeds}"]),
-        ("parse: line", "parse: lines", ["steps.instruction.parse"]),
-        ("parse: line", "parse: {yes_no: [good]}", ["a judge gives"]),
-        ("parse: line", "temperature: -1", ["temperature", "greater than or equal to 0"]),
+        (
+            "parse: line",
+            "parse: lines",
+            [
+                "`sections.freeform.steps.instruction.parse` should be text, line or {json: KEY}",
+                "not 'lines'",
+            ],
+        ),
+        (
+            "parse: line",
+            "parse: {yes_no: [good]}",
+            ["instruction.parse` should be text, line", "only a judge gives verdicts"],
+        ),
+        ("parse: line", "temperature: -1", ["temperature` should be at least 0", "not -1"]),
         ("parse: line", "user: again", ["is given twice"]),
-        ("parse: line", "shots: [{user: 'a {task}', assistant: b}]", ["nothing is filled in"]),
+        (
+            "parse: line",
+            "shots: [{user: 'a {task}', assistant: b}]",
+            ["mine.yaml:6: `sections.freeform.steps.instruction.shots.0`", "nothing is filled in"],
+        ),
         (
             "    steps:",
             "    checks: {instruction: {min_words: 9, max_words: 3}}\n    steps:",
             ["min_words is above"],
         ),
         ("    steps:", "    checks: {near_duplicate: {threshold: 0}}\n    steps:", ["threshold"]),
-        ("parse: line", "in_language: 'In {tongue}.'", ["in_language", "{tongue} has no value there"]),
+        (
+            "parse: line",
+            "in_language: 'In {tongue}.'",
+            ["in_language` uses {tongue}, which has no value there"],
+        ),
         (
             "    steps:",
             "    steps:\n      followup: {user: x}\n      pair_judge: {user: x, parse: {score: {}}}",
-            ["freeform.steps lacks `conversation_judge`"],
+            ["freeform.steps` lacks `conversation_judge`"],
         ),
     ],
 )
@@ -106,7 +141,17 @@ def test_what_a_pack_may_not_say_is_named(old: str, new: str, words: list[str]) 
     for word in words:
         assert word in caught.value.what
     assert caught.value.mend
-    assert "pydantic" not in str(caught.value)
+    assert len(caught.value.what.splitlines()) <= 2
+
+
+def test_of_many_mistakes_three_are_told() -> None:
+    text = SOUND.replace("parse: line", "a: 1, b: 2, c: 3, parse: 4, temperature: high")
+    with pytest.raises(RecipeError) as caught:
+        parse_pack(text, "mine.yaml")
+    *told, more = caught.value.what.splitlines()
+    assert len(told) == 3
+    assert all(line.startswith("mine.yaml:6: `sections.freeform.steps.instruction.") for line in told)
+    assert more == "… and 2 more"
 
 
 def test_all_problems_are_named_at_once() -> None:

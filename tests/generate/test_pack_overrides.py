@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +70,30 @@ def test_another_way_to_read_a_reply_takes_the_place_of_the_old_one() -> None:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ({"freefrom": {}}, ["`freefrom` is not a section", "did you mean `freeform`"]),
+        ({"freefrom": {}}, ["freefrom` is not a section: did you mean `generate.prompts.freeform`?"]),
+        ({"precise": {}}, ["precise` is not a section: did you mean `generate.prompts.freeform.steps.pre"]),
         (
             {"freeform": {"steps": {"pair_juge": {"temperature": 1}}}},
-            ["freeform.steps.pair_juge is not a step", "did you mean `pair_judge`"],
+            ["`generate.prompts.freeform.steps.pair_juge` is not a step", ".steps.pair_judge`?"],
+        ),
+        (
+            {"freeform": {"pair_judge": {"temperature": 1}}},
+            ["`generate.prompts.freeform.pair_judge` is not a key", "generate.prompts.freeform.steps.pair_"],
+        ),
+        (
+            {"freeform": {"near_duplicate": "none"}},
+            ["freeform.near_duplicate` is not a key: did you mean `generate.prompts.freeform.checks.near_d"],
+        ),
+        (
+            {"sections": {"freeform": {"chekcs": {}}}},
+            [
+                "`generate.prompts.sections.freeform.chekcs`",
+                "mean `generate.prompts.sections.freeform.checks`",
+            ],
         ),
         (
             {"freeform": {"steps": {"pair_judge": {"parse": {"score": {"kep": 3}}}}}},
-            ["pair_judge.parse", "kep is not a key", "did you mean `keep`"],
+            ["`generate.prompts.freeform.steps.pair_judge.parse.score.kep` is not a key", "score.keep`?"],
         ),
         ({"freeform": {"steps": {"pair_judge": {"parse": {"score": {"keep": 9}}}}}}, ["low < keep <= high"]),
         (
@@ -87,24 +104,66 @@ def test_another_way_to_read_a_reply_takes_the_place_of_the_old_one() -> None:
             {"freeform": {"steps": {"pair_judge": {"parse": {"score": {"high": 20, "expected": True}}}}}},
             ["0 to 9"],
         ),
-        ({"freeform": {"steps": {"pair_judge": {"user": "{qestion}"}}}}, ["{qestion} has no value there"]),
-        ({"freeform": {"steps": {"precise": "none"}}}, ["lacks `precise`"]),
-        ({"freeform": {"steps": 3}}, ["steps"]),
-        ({"freeform": 3}, ["freeform"]),
-        ({"attempts": 0}, ["attempts", "1"]),
-        ({"digest": "x"}, ["`digest` is not a key"]),
+        (
+            {"freeform": {"steps": {"pair_judge": {"parse": {"score": {"low": "x"}}}}}},
+            ["freeform.steps.pair_judge.parse.score.low` should be a whole number, not 'x'"],
+        ),
+        (
+            {"freeform": {"steps": {"pair_judge": {"parse": "often"}}}},
+            ["pair_judge.parse` should be text, line or {json: KEY}, or in a judge", "not 'often'"],
+        ),
+        (
+            {"freeform": {"steps": {"pair_judge": {"parse": "line"}}}},
+            ["pair_judge.parse` should be {yes_no: [NAME, …]} or {score: {…}}: only a judge"],
+        ),
+        (
+            {"freeform": {"steps": {"precise": {"schema": 3}}}},
+            ["precise.schema` should be auto, none or a JSON Schema, not 3"],
+        ),
+        (
+            {"freeform": {"steps": {"precise": {"shots": [{"user": "a", "assistant": {"k": None}}]}}}},
+            ["precise.shots.0.assistant.k` should be a text, a whole number or true or false, not None"],
+        ),
+        (
+            {"freeform": {"steps": {"precise": {"temperature": "high"}}}},
+            ["precise.temperature` should be a number, not 'high'"],
+        ),
+        (
+            {"freeform": {"steps": {"precise": {"max_tokens": 0}}}},
+            ["precise.max_tokens` should be at least 1, not 0"],
+        ),
+        (
+            {"freeform": {"steps": {"pair_judge": {"user": "{qestion}"}}}},
+            ["pair_judge.user` uses {qestion}, which has no value there"],
+        ),
+        ({"freeform": {"steps": {"precise": "none"}}}, ["`generate.prompts.freeform.steps` lacks `precise`"]),
+        ({"freeform": {"steps": 3}}, ["`generate.prompts.freeform.steps` should be a group of keys, not 3"]),
+        ({"freeform": 3}, ["`generate.prompts.freeform` should be a group of keys, not 3"]),
+        ({"sections": 3}, ["`generate.prompts.sections` should be a group of keys, not 3"]),
+        ({"attempts": 0}, ["`generate.prompts.attempts` should be at least 1, not 0"]),
+        ({"digest": "x"}, ["`generate.prompts.digest` is not a key"]),
     ],
 )
 def test_what_may_not_be_said_is_named_with_its_key(overrides: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(RecipeError) as caught:
         load_pack("default", overrides)
-    for word in ["generate.prompts", "`default`", *words]:
-        assert word in caught.value.what
-    assert caught.value.mend
+    (told,) = caught.value.what.splitlines()
+    assert told.startswith("`generate.prompts.")
+    for word in words:
+        assert word in told
+    assert "`default`" in caught.value.mend
+
+
+def test_of_many_mistakes_three_are_told() -> None:
+    with pytest.raises(RecipeError) as caught:
+        over("precise", dict.fromkeys("abcd", 1))
+    told = caught.value.what.splitlines()
+    assert [line.partition("` ")[0][-1] for line in told[:3]] == ["a", "b", "c"]
+    assert told[3:] == ["… and 1 more"]
 
 
 def test_a_step_that_the_pack_lacks_needs_its_words() -> None:
-    with pytest.raises(RecipeError, match=r"pair_judge: the pack has no such step.*`user`"):
+    with pytest.raises(RecipeError, match=r"pair_judge` is a step that the pack lacks: give its `user`"):
         over("pair_judge", {"temperature": 1}, "small")
 
 
@@ -154,5 +213,6 @@ def test_wild_overrides_are_a_pack_or_an_error_in_words(overrides: dict[str, Any
         load_pack("default", overrides)
     except RecipeError as error:
         told = str(error)
-    assert not told or told.startswith("generate.prompts")
+    assert not told or told.startswith("`generate.prompts.")
     assert "pydantic" not in told
+    assert not re.search(r"`[^`]*(constrained-str|dict\[|<)[^`]*`", told)

@@ -82,7 +82,7 @@ class Drawing:
     def __init__(self, plan: LeafPlan, shared: Shared, survival: LeafSurvival, ranker: Ranker) -> None:
         name = section_name(plan)
         section = shared.pack.sections[name]
-        left = asks(plan, section)
+        left = asks(plan, section, max(1, len(shared.panel.judges)))
         self.plan = plan
         self.steps = pipeline(name)
         self.calls = max(left.values(), default=0)

@@ -8,15 +8,13 @@ reads one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-
-from feldspar.generate.template import PLACEHOLDER, placeholders
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 _ALWAYS = ("task", "domain", "seeds")
-_OF_SEED = ("task", "domain", "number", "question", "answer", "context", "passage", "focus")
+OF_SEED = ("task", "domain", "number", "question", "answer", "context", "passage", "focus")
 _OF_PASSAGE = (*_ALWAYS, "passage", "focus", "heading", "document")
 
 AVAILABLE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -46,12 +44,6 @@ AVAILABLE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
 }
 """Which placeholders each step may use, by section: only what exists when the step is taken."""
-
-REQUIRED: Mapping[str, tuple[str, ...]] = {
-    "freeform": ("instruction", "precise"),
-    "grounded": ("context", "instruction", "precise"),
-    "knowledge": ("question",),
-}
 
 _WRITE_IN = "Write in {language}."
 _JUDGE_IN = (
@@ -109,9 +101,15 @@ class Scale(_Strict):
     @model_validator(mode="after")
     def _ordered(self) -> Scale:
         if not self.low < self.keep <= self.high:
-            raise ValueError("a scale needs low < keep <= high: otherwise nothing could be judged out")
+            raise ValueError(
+                f"a scale needs low < keep <= high, not {self.low}, {self.keep} and {self.high}: otherwise "
+                "nothing could be judged out"
+            )
         if not self.low < self.least_mean <= self.high:
-            raise ValueError("a scale needs low < keep_mean <= high: otherwise nothing could be judged out")
+            raise ValueError(
+                f"a scale needs low < keep_mean <= high, not {self.low}, {self.least_mean} and {self.high}: "
+                "otherwise nothing could be judged out"
+            )
         if self.expected and not 0 <= self.low < self.high <= 9:
             raise ValueError("an expected score needs a scale within 0 to 9, where each score is one token")
         return self
@@ -129,7 +127,30 @@ class JsonField(_Strict):
     json_field: str = Field(alias="json", min_length=1)
 
 
-Parse = Literal["text", "line"] | JsonField | YesNo | Scored
+def _parsing(value: object) -> str | None:
+    """Which of the ways to read a reply is meant: the errors are then of that one alone."""
+    keys = dict(value) if isinstance(value, Mapping | BaseModel) else {}
+    for key in ("json", "yes_no", "score"):
+        if key in keys or (key == "json" and "json_field" in keys):
+            return f"<{key}>"
+    return "<word>" if value in ("text", "line") else None
+
+
+def _schema(value: object) -> str | None:
+    return "<schema>" if isinstance(value, Mapping) else "<word>" if value in ("auto", "none") else None
+
+
+Parse = Annotated[
+    Annotated[Literal["text", "line"], Tag("<word>")]
+    | Annotated[JsonField, Tag("<json>")]
+    | Annotated[YesNo, Tag("<yes_no>")]
+    | Annotated[Scored, Tag("<score>")],
+    Discriminator(_parsing),
+]
+JsonSchema = Annotated[
+    Annotated[Literal["auto", "none"], Tag("<word>")] | Annotated[dict[str, object], Tag("<schema>")],
+    Discriminator(_schema),
+]
 
 
 class Prompt(_Strict):
@@ -143,7 +164,7 @@ class Prompt(_Strict):
     """A turn and a reply for each shown seed, between `shots` and `user`."""
     user: _Text
     parse: Parse = "text"
-    json_schema: Literal["auto", "none"] | dict[str, object] = Field(default="auto", alias="schema")
+    json_schema: JsonSchema = Field(default="auto", alias="schema")
     """`auto`: what `parse` needs; `none`: the reply is not constrained; or a JSON Schema."""
     strip: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Labels that the teacher may put before a plain reply, such as "Answer:"."""
@@ -241,18 +262,6 @@ class Section(_Strict):
     answers badly. Takes the place of the step `answer`."""
 
 
-def _known(sections: dict[str, Section]) -> dict[str, Section]:
-    problems: list[str] = []
-    for name, section in sections.items():
-        if name in AVAILABLE:
-            problems += _problems(name, section)
-        else:
-            problems.append(f"`{name}` is not a section: {', '.join(AVAILABLE)} are")
-    if problems:
-        raise ValueError("\n".join(problems))
-    return sections
-
-
 class Pack(_Strict):
     """A prompt pack."""
 
@@ -261,61 +270,6 @@ class Pack(_Strict):
     """What the prompts are written in; a note for people."""
     attempts: int = Field(default=2, ge=1, le=10)
     """How often a reply that cannot be read is asked for, in all."""
-    sections: Annotated[dict[str, Section], Field(min_length=1), AfterValidator(_known)]
+    sections: Annotated[dict[str, Section], Field(min_length=1)]
     digest: str = ""
     """SHA-256 of the file, set by the reader."""
-
-
-def _problems(name: str, section: Section) -> Iterator[str]:
-    """What is wrong with a section's steps, in words; empty when nothing is."""
-    yield from _lacking(name, section)
-    for step, prompt in section.steps.items():
-        where = f"{name}.steps.{step}"
-        if step not in AVAILABLE[name]:
-            yield f"{where} is not a step: {', '.join(AVAILABLE[name])} are"
-            continue
-        if prompt.judges != step.endswith("_judge"):
-            yield f"{where}.parse: a judge gives `yes_no` or `score`, any other step a text"
-        allowed = AVAILABLE[name][step]
-        for key, template in (("system", prompt.system), ("user", prompt.user)):
-            yield from _unknown(f"{where}.{key}", template, allowed)
-            if "seeds" in placeholders(template) and not prompt.seeds:
-                yield f"{where}.{key} uses {{seeds}}, but the step has no `seeds` template"
-        for key, template in _seed_templates(prompt):
-            yield from _unknown(f"{where}.{key}", template, _OF_SEED)
-        yield from _unknown(f"{where}.in_language", prompt.about_language, ("language",))
-        for shot in prompt.shots:
-            for text in (shot.user, *_texts(shot.assistant)):
-                if PLACEHOLDER.search(text):
-                    yield f"{where}.shots: nothing is filled in here: `{text[:40]}` must not hold a {{name}}"
-
-
-def _lacking(name: str, section: Section) -> Iterator[str]:
-    steps = section.steps
-    for step in REQUIRED[name]:
-        if step not in steps:
-            yield f"{name}.steps lacks `{step}`, which its pipeline needs"
-    if section.quotes and (name != "knowledge" or "answer" in steps):
-        yield f"{name}.quotes is for knowledge, in place of the step `answer`"
-    if "followup" in steps and "pair_judge" in steps and "conversation_judge" not in steps:
-        yield f"{name}.steps lacks `conversation_judge`, which judges what `followup` leads to"
-    if name == "knowledge" and not section.quotes and "answer" not in steps:
-        yield f"{name}.steps lacks `answer`, which its pipeline needs where nothing is quoted"
-
-
-def _seed_templates(prompt: Prompt) -> Iterator[tuple[str, str]]:
-    yield "seeds", prompt.seeds
-    if prompt.examples is not None:
-        yield "examples.user", prompt.examples.user
-        for text in _texts(prompt.examples.assistant):
-            yield "examples.assistant", text
-
-
-def _texts(value: str | Mapping[str, object]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(str(text) for text in value.values())
-
-
-def _unknown(where: str, template: str, allowed: tuple[str, ...]) -> Iterator[str]:
-    for name in placeholders(template):
-        if name not in allowed:
-            yield f"{where}: {{{name}}} has no value there; {', '.join(f'{{{n}}}' for n in allowed)} have"

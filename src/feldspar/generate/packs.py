@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from feldspar.errors import RecipeError
 from feldspar.generate.pack import AVAILABLE, Pack
+from feldspar.generate.pack_checks import Place, Slip, mistakes
+from feldspar.generate.pack_words import Name, lines, nearest, slips
 
 BUILT_IN = ("default", "small")
 """Packs that come with Feldspar: for a teacher that can judge, and for one that cannot."""
@@ -32,8 +32,8 @@ def load_pack(name: str | Path, overrides: Mapping[str, Any] | None = None) -> P
         overrides: The recipe's `generate.prompts`: single keys put over the pack's.
 
     Raises:
-        RecipeError: There is no such pack, or it says something that it may not; every problem of
-            it is named, with the nearest known key for an unknown one.
+        RecipeError: There is no such pack, or it says something that it may not; the first mistakes are
+            named, with what would be right.
     """
     pack, data = _read(name)
     return overridden(pack, data, overrides) if overrides else pack
@@ -88,17 +88,48 @@ def _parsed(text: str, file: str) -> tuple[Pack, dict[str, Any]]:
             f"{file}: a prompt pack is a mapping with `name` and `sections`", "See prompts/default.yaml."
         )
     data.pop("digest", None)
-    return _validated(data, file, hashlib.sha256(text.encode()).hexdigest()), data
+    digest = hashlib.sha256(text.encode()).hexdigest()
+
+    def refusal(wrong: Sequence[Slip]) -> RecipeError:
+        top = yaml.compose(text, yaml.SafeLoader)
+        placed = sorted(((_line(top, slip[0]), slip) for slip in wrong), key=lambda one: one[0])
+        names = [f"{file}:{line}: `{_dotted(place)}`" for line, (place, _) in placed]
+        return RecipeError(lines([slip for _, slip in placed], names), _SEE)
+
+    return _validated(data, digest, _dotted, refusal), data
 
 
-def _validated(data: dict[str, Any], where: str, digest: str) -> Pack:
+def _validated(
+    data: dict[str, Any], digest: str, named: Name, refusal: Callable[[Sequence[Slip]], RecipeError]
+) -> Pack:
     try:
         pack = Pack.model_validate(data)
     except ValidationError as error:
-        told = "\n".join(_words(problem) for problem in error.errors(include_url=False))
-        lines = dict.fromkeys(told.split("\n"))
-        raise RecipeError("\n".join(f"{where}: {line}" for line in lines), _SEE) from error
+        raise refusal(slips(error, data, named)) from error
+    wrong = list(mistakes(pack))
+    if wrong:
+        raise refusal(wrong)
     return pack.model_copy(update={"digest": digest})
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(str(part) for part in place)
+
+
+def _line(node: yaml.Node | None, place: Place) -> int:
+    """The line of a place's key, or of the nearest thing around it."""
+    line = 1
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            found = [pair for pair in node.value if str(pair[0].value) == str(part)]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            found = [(item, item) for item in node.value[part : part + 1]]
+        else:
+            break
+        if not found:
+            break
+        line, node = found[0][0].start_mark.line + 1, found[0][1]
+    return line
 
 
 def overridden(pack: Pack, data: Mapping[str, Any], overrides: Mapping[str, Any]) -> Pack:
@@ -115,20 +146,32 @@ def overridden(pack: Pack, data: Mapping[str, Any], overrides: Mapping[str, Any]
     Raises:
         RecipeError: Something that no pack may say, named with its key.
     """
-    where = f"generate.prompts over the pack `{pack.name}`"
     sections = {name: value for name, value in overrides.items() if name not in Pack.model_fields}
     beside = {name: value for name, value in overrides.items() if name in Pack.model_fields}
     spelled_out = beside.pop("sections", {})
-    wrong = ["`digest` is not a key of a pack"] if "digest" in beside else []
-    if not isinstance(spelled_out, Mapping):
-        raise RecipeError(f"{where}: `sections` is a group of keys", _SEE)
-    over = beside | {"sections": {**spelled_out, **sections}}
-    wrong += _strangers(pack, over["sections"])
+
+    def named(place: Place) -> str:
+        # A recipe may leave `sections` out.
+        short = place[1:] if place[:1] == ("sections",) and len(place) > 1 else place
+        whole = isinstance(spelled_out, Mapping) and short[0] in spelled_out
+        return _dotted(("generate.prompts", *(place if whole else short)))
+
+    def refusal(wrong: Sequence[Slip]) -> RecipeError:
+        mend = f"`generate.prompts` is put over the pack `{pack.name}` (teacher.pack). {_SEE}"
+        return RecipeError(lines(wrong, [f"`{named(place)}`" for place, _ in wrong]), mend)
+
+    wrong: list[Slip] = [(("digest",), "is not a key of a pack")] if "digest" in beside else []
+    if isinstance(spelled_out, Mapping):
+        sections = {**spelled_out, **sections}
+    else:
+        wrong.append((("sections",), f"should be a group of keys, not {spelled_out!r}"))
+    wrong += _strangers(pack, sections, named)
     if wrong:
-        raise RecipeError("\n".join(f"{where}: {problem}" for problem in wrong), _SEE)
+        raise refusal(wrong)
+    over = beside | {"sections": sections}
     spelled = json.dumps(over, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(f"{pack.digest} {spelled}".encode()).hexdigest()
-    return _validated(_joined(data, over), where, digest)
+    return _validated(_joined(data, over), digest, named, refusal)
 
 
 def _joined(old: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,24 +198,27 @@ def _other_parse(key: str, before: Mapping[str, Any], value: Mapping[str, Any]) 
     return key in ("parse", "schema", "assistant") and not before.keys() & value.keys()
 
 
-def _strangers(pack: Pack, sections: Mapping[str, Any]) -> Iterator[str]:
+def _strangers(pack: Pack, sections: Mapping[str, Any], named: Name) -> Iterator[Slip]:
     """Sections and steps that no pack has, and parts of steps that this pack lacks, in words."""
+
+    def near(word: str, known: Iterable[str], *above: str) -> str:
+        paths = {one: named((*above, one)) for one in known}
+        return nearest(word, paths) or f"there are {', '.join(paths)}"
+
     for name, section in sections.items():
         if name not in AVAILABLE:
-            yield f"`{name}` is not a section{_nearest(name, [*AVAILABLE, *Pack.model_fields])}"
+            below = [("sections", one, "steps", name) for one in AVAILABLE if name in AVAILABLE[one]]
+            hint = f"did you mean `{named(below[0])}`?" if below else near(name, [*AVAILABLE, "attempts"])
+            yield ("sections", name), f"is not a section: {hint}"
             continue
         steps = section.get("steps") if isinstance(section, Mapping) else None
         there = pack.sections[name].steps if name in pack.sections else {}
         for step, value in steps.items() if isinstance(steps, Mapping) else ():
+            where = ("sections", name, "steps", step)
             if step not in AVAILABLE[name]:
-                yield f"{name}.steps.{step} is not a step{_nearest(step, AVAILABLE[name])}"
+                yield where, f"is not a step: {near(step, AVAILABLE[name], *where[:-1])}"
             elif step not in there and not (isinstance(value, Mapping) and "user" in value):
-                yield f"{name}.steps.{step}: the pack has no such step, so its `user` must be given, too"
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), 1)
-    return f": did you mean `{near[0]}`?" if near else f": there are {', '.join(known)}"
+                yield where, "is a step that the pack lacks: give its `user`, too, or another `teacher.pack`"
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -187,43 +233,3 @@ class _UniqueKeys(yaml.SafeLoader):
                 )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
-
-
-def _words(problem: Any) -> str:
-    # A union reports each of its members: their names in the path mean nothing to a person.
-    path = [str(part) for part in problem["loc"]]
-    where = ".".join(
-        part for part in path if not (part[:1].isupper() or part.startswith(("literal[", "dict[")))
-    )
-    if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path[-1], _keys(), 1)
-        return f"{where} is not a key" + (f": did you mean `{near[0]}`?" if near else "")
-    if problem["type"] == "missing":
-        return f"{where} is missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error":
-        return (
-            message
-            if message.startswith(("freeform.", "grounded.", "knowledge.", "`"))
-            else f"{where}: {message}"
-        )
-    return f"{where}: {message[0].lower()}{message[1:]}"
-
-
-def _keys() -> list[str]:
-    """Every key that some part of a pack may have."""
-    found: dict[str, None] = {}
-    waiting: list[Any] = [Pack]
-    seen: set[Any] = set()
-    while waiting:
-        kind = waiting.pop()
-        if isinstance(kind, type) and issubclass(kind, BaseModel) and get_origin(kind) is None:
-            if kind in seen:
-                continue
-            seen.add(kind)
-            for name, entry in kind.model_fields.items():
-                found[entry.alias or name] = None
-                waiting.append(entry.annotation)
-        elif get_origin(kind) is not None or isinstance(kind, UnionType) or kind is Union:
-            waiting.extend(get_args(kind))
-    return list(found)

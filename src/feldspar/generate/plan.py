@@ -76,10 +76,10 @@ def section_name(plan: LeafPlan) -> str:
     return "grounded" if any(seed.context for seed in plan.seeds) else "freeform"
 
 
-def asks(plan: LeafPlan, section: Section) -> dict[str, int]:
+def asks(plan: LeafPlan, section: Section, judges: int = 1) -> dict[str, int]:
     """The steps that ask the teacher, in order, each with how many requests are left from it on.
 
-    Counted for a draw of this leaf that is kept at every step, without redraws.
+    Counted for a draw of this leaf that is kept at every step, without redraws; so many judge it.
     """
     later = plan.leaf.turns - 1 if "followup" in section.steps else 0
     left_out = {"precise", "creative"} - {response_step(plan, section)}
@@ -88,7 +88,7 @@ def asks(plan: LeafPlan, section: Section) -> dict[str, int]:
     count = 0
     for step in reversed(tuple(AVAILABLE[section_name(plan)])):
         if step in section.steps and step not in left_out:
-            count += 2 * later if step == "followup" else 1
+            count += 2 * later if step == "followup" else judges if step.endswith("_judge") else 1
             left[step] = count
     return dict(reversed(left.items()))
 
@@ -107,14 +107,18 @@ def why_nothing(plan: LeafPlan, pack: Pack) -> str:
     if name == "knowledge" and not any(passage.text.strip() for passage in plan.passages):
         return f"{path}: there is no document text to teach"
     if name not in pack.sections:
-        return f"{path}: the prompt pack `{pack.name}` has no section `{name}`"
+        return (
+            f"{path}: the prompt pack `{pack.name}` has no section `{name}`: write one, or choose another "
+            "(teacher.pack)"
+        )
     if plan.leaf.turns > 1 and "followup" not in pack.sections[name].steps:
         return (
             f"{path}: it is to have {plan.leaf.turns} turns (generate.turns), and the prompt pack "
-            f"`{pack.name}` has no step `followup` in `{name}`"
+            f"`{pack.name}` has no step `followup` in `{name}`: give it 1 turn, or choose another pack "
+            "(`teacher.pack: default` has the step)"
         )
     if plan.target > 0 and plan.max_draws < 1:
-        return f"{path}: its budget is no draw at all"
+        return f"{path}: its budget is no draw at all: raise generate.max_draws_per_sample"
     return ""
 
 

@@ -83,5 +83,13 @@ class DraftBook:
         try:
             yield
         except sqlite3.Error as error:
-            mend = "Free some space and give the same command again: every reply is in the journal."
-            raise RunError(f"{self._path} cannot be written: {error}", mend) from error
+            again = "give the same command again: every reply is in the journal."
+            # An extended code's low byte is the code itself.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+                what, mend = (
+                    f"the disk is full: {self._path} could not be written",
+                    f"Free some space and {again}",
+                )
+            else:
+                what, mend = f"{self._path} cannot be used: {error}", f"Mend that and {again}"
+            raise RunError(what, mend) from error
