@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.generate.plans import knowledge, perfect, plan, skill
-from tests.lab_project import LEAVES, Project, answers, feldspar, keys, serving, write_project
+from tests.lab_project import LEAVES, Project, answers, feldspar, judged, keys, serving, write_project
 
 from feldspar.generate import LeafPlan, generate, load_pack, pipeline_calls, section_name
 from feldspar.generate.forecast import forecast
@@ -117,10 +117,9 @@ def test_a_leaf_that_will_not_reach_its_target_is_named_with_its_chance(tmp_path
 def test_a_budget_that_will_not_do_is_told(tmp_path: Path) -> None:
     project = write_project(tmp_path, tmp_path / "no-student")
     with serving() as server:
-        told = feldspar(
-            *project.words(server, "plan", "--pilot", "2", "--set", "generate.budget.tokens=9000")
-        )
-    assert "generate.budget.tokens is 9,000" in told.out, told.out + told.err
+        words = project.words(server, "plan", "--pilot", "2", "--set", "generate.budget.tokens=9000")
+        told = feldspar(*[word for word in words if word != "--quiet"])
+    assert "problem: generate.budget.tokens is 9,000" in told.out, told.out + told.err
 
 
 def test_plan_alone_asks_nothing_and_bounds_tokens(tmp_path: Path) -> None:
@@ -143,6 +142,101 @@ def test_plan_alone_asks_nothing_and_bounds_tokens(tmp_path: Path) -> None:
     for row in told["leaves"]:
         kept = [d for d in drafts if d["leaf"] == row["leaf"] and not d["rejected"]]
         assert row["calls"] == row["samples"] * min(len(draft["requests"]) for draft in kept)
+
+
+def always_read(request: Any) -> str:
+    """`judged`, no verdict of which is unreadable: the same request gets the first reply that can be read."""
+    if "score" not in request.schema and "verdict" not in request.schema:
+        return judged(request)
+    tries = (judged(replace(request, seed=request.seed + more)) for more in range(99))
+    return next(text for text in tries if len(text) > 20 and text.startswith("{"))
+
+
+CALIBRATED = (
+    *("--set", "teacher.pack=default"),
+    *("--set", "generate.turns={compositional_skills/writing/*: 2}"),
+    *("--set", "teacher.price={prompt: 100, completion: 300}"),
+)
+
+
+@pytest.mark.parametrize("panel", [False, True])
+def test_what_calibration_is_planned_to_ask_is_what_it_asks(tmp_path: Path, panel: bool) -> None:
+    project = write_project(tmp_path, tmp_path / "no-student")
+    with serving(always_read) as server:
+        price = "{prompt: 900, completion: 0}"
+        one = f"{{model: scripted, revision: r, endpoints: [{server.url}], price: {price}}}"
+        more = [*CALIBRATED, *(("--set", f"judges=[{one}]") if panel else ())]
+        place = ["--set", f"teacher.endpoints=[{server.url}]"]
+        planned = json.loads(feldspar("plan", project.recipe, "--json", *place, *more).out)
+        text = feldspar("plan", project.recipe, *place, *more).out
+        assert server.bodies == []
+        assert feldspar(*project.words(server, "generate", *more)).code == 0
+    calibration = planned["calibration"]
+    kept = json.loads((project.run / "2-samples" / "calibration.json").read_text())
+    journal = project.journal()
+    assert len(kept["asked"]) == calibration["calls"] > 20
+    assert set(kept["asked"]) <= set(journal)
+    # Counted without what calibration says of itself: all that no draw has asked.
+    drawn = {key for draft in first_draws(project, 99) for key in draft["requests"]}
+    surplus = json.loads((project.run / "costs.json").read_text())["surplus_calls"]
+    assert len(journal) - len(drawn) - surplus == calibration["calls"]
+    rows = [calibration, *planned["leaves"]]
+    whole = [f"{sum(row[name] for row in rows):,}" for name in ("calls", "prompt_tokens", "reply_tokens")]
+    told = {line.split("  ")[0]: line.split() for line in text.splitlines()}
+    assert [told["all"][place] for place in (2, 4, 5)] == whole
+    assert told["calibration of the judges"][-4] == str(calibration["calls"])
+    prompt, reply = (sum(row[name] for row in rows) for name in ("prompt_tokens", "reply_tokens"))
+    if panel:
+        assert planned["cost"] > (calibration["prompt_tokens"] * 900) / 1e6
+        assert planned["cost"] < (900 * prompt + 300 * reply) / 1e6
+    else:
+        assert planned["cost"] == pytest.approx((100 * prompt + 300 * reply) / 1e6)
+
+
+def test_a_pilot_counts_what_calibration_took_and_tells_of_each_judge_once(tmp_path: Path) -> None:
+    project = write_project(tmp_path, tmp_path / "no-student")
+
+    def loud(verb: str, *words: str) -> list[str]:
+        return [word for word in project.words(server, verb, *words, *CALIBRATED) if word != "--quiet"]
+
+    with serving(judged) as server:
+        told = feldspar(*loud("plan", "--pilot", "2"))
+        kept = json.loads((project.run / "pilot.json").read_text())
+        drawn = feldspar(*loud("generate"))
+        assert drawn.code == 0, drawn.err
+    costs, needs = kept["spent"], kept["needs"]
+    taken = kept["calibration"]
+    asked = json.loads((project.run / "2-samples" / "calibration.json").read_text())["asked"]
+    assert taken["calls"] == len(asked)
+    # All that is paid is calibration's and the pilot's draws', and the run needs no less.
+    assert taken["calls"] + 2 * 3 <= costs["calls"]
+    assert taken["prompt_tokens"] < costs["prompt_tokens"] <= needs["prompt_tokens"]["low"]
+    assert taken["cost"] == pytest.approx(
+        (100 * taken["prompt_tokens"] + 300 * taken["completion_tokens"]) / 1e6
+    )
+    leaves = sum(row["needs"]["cost"]["low"] for row in kept["leaves"])
+    assert needs["cost"]["low"] >= leaves / 3 + taken["cost"]
+    assert needs["seconds"]["low"] > taken["seconds"] > 0
+    (row,) = [line for line in told.out.splitlines() if line.startswith("calibration of the judges")]
+    assert row.split()[-3] == str(len(asked))
+    judges = [line for line in (told.out + told.err).splitlines() if line.startswith("judge ")]
+    assert len(judges) == len(set(judges)) >= 3
+    assert max(map(len, judges)) <= 110
+    assert "judge " not in drawn.out + drawn.err, "it was told by the pilot"
+    assert "  calibrating the judges: 0 of " in told.err
+    assert "6 of 6 drafted" in told.err
+    assert "0 s left" not in told.err
+
+
+def test_a_run_tells_of_each_judge_once(tmp_path: Path) -> None:
+    project = write_project(tmp_path, tmp_path / "no-student")
+    with serving(judged) as server:
+        words = [word for word in project.words(server, "generate", *CALIBRATED) if word != "--quiet"]
+        first = feldspar(*words)
+        again = feldspar(*words, "--redo", "--set", "generate.judges_agree=majority")
+    assert len([line for line in first.err.splitlines() if line.startswith("judge ")]) >= 3
+    assert "2-samples  done" in again.err
+    assert "judge " not in again.err
 
 
 @pytest.mark.parametrize("words", [["--pilot", "3"], ["--out", "run"], ["--pilot", "0", "--out", "run"]])

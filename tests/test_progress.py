@@ -1,11 +1,20 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
 from feldspar import progress
-from feldspar.events import LeafProgress, Note, StageDone, StageStarted, Tokens, TrainProgress
+from feldspar.events import (
+    Calibrating,
+    LeafProgress,
+    Note,
+    StageDone,
+    StageStarted,
+    Tokens,
+    TrainProgress,
+)
 
 
 class Terminal(io.StringIO):
@@ -21,8 +30,8 @@ def test_a_line_says_counts_pace_and_time_left() -> None:
     state = progress.State()
     progress.apply(state, StageStarted("2-samples"), 100.0)
     progress.apply(state, leaf(0, 0), 100.0)
-    progress.apply(state, leaf(8, 5, ungrounded=2, unparsable=1), 110.0)
     progress.apply(state, Tokens(50, 400, 1.0), 110.0)
+    progress.apply(state, leaf(8, 5, ungrounded=2, unparsable=1), 110.0)
     progress.apply(state, Tokens(50, 900, 0.0, stored=True), 110.0)
     assert progress.summary(state, 110.0) == (
         "2-samples  8 drafted  5 of 10 accepted  3 rejected  40 tokens/s  "
@@ -33,10 +42,61 @@ def test_a_line_says_counts_pace_and_time_left() -> None:
 def test_stored_work_is_no_pace() -> None:
     state = progress.State()
     progress.apply(state, StageStarted("2-samples"), 0.0)
-    progress.apply(state, leaf(8, 8), 1.0)
+    for place in range(1, 9):
+        progress.apply(state, Tokens(50, 50, stored=True), 1.0)
+        progress.apply(state, leaf(place, place), 1.0)
     assert progress.left(state, 1.0) is None
+    assert "tokens/s" not in progress.summary(state, 1.0)
+    progress.apply(state, Tokens(50, 50, 4.0), 5.0)
     progress.apply(state, leaf(9, 9), 5.0)
-    assert progress.left(state, 5.0) == pytest.approx(5.0)
+    assert progress.left(state, 5.0) == pytest.approx(4.0)
+
+
+def test_calibration_says_how_far_it_is_and_is_no_pace_of_the_draws() -> None:
+    state = progress.State()
+    progress.apply(state, StageStarted("2-samples"), 0.0)
+    progress.apply(state, Calibrating(0, 100), 0.0)
+    assert progress.summary(state, 0.0) == "2-samples  calibrating the judges: 0 of 100"
+    progress.apply(state, Tokens(50, 300, 1.0), 10.0)
+    progress.apply(state, Calibrating(40, 100), 10.0)
+    assert progress.summary(state, 10.0) == "2-samples  calibrating the judges: 40 of 100  30 tokens/s"
+    progress.apply(state, Calibrating(100, 100), 20.0)
+    assert progress.summary(state, 20.0) == "2-samples  1 reply  15 tokens/s"
+    progress.apply(state, leaf(5, 5), 30.0)
+    assert progress.left(state, 30.0) == pytest.approx(10.0)
+    progress.apply(state, StageStarted("3-phases"), 31.0)
+    assert progress.summary(state, 31.0) == "3-phases"
+
+
+def test_a_calibration_that_is_given_up_does_not_stay_in_view() -> None:
+    state = progress.State()
+    progress.apply(state, StageStarted("rejudge"), 0.0)
+    progress.apply(state, Calibrating(1, 9), 1.0)
+    progress.apply(state, leaf(1, 1), 2.0)
+    progress.apply(state, Calibrating(2, 9), 3.0)
+    assert progress.summary(state, 3.0).startswith("rejudge  1 drafted  1 of 10 accepted")
+
+
+def test_a_pilot_counts_draws_and_nothing_is_left_of_what_is_done() -> None:
+    state = progress.State()
+    progress.apply(state, StageStarted("pilot"), 0.0)
+    progress.apply(state, Tokens(50, 300, 1.0), 10.0)
+    progress.apply(state, LeafProgress("a", 1, 0, 2, {"ungrounded": 1}, draws=2), 10.0)
+    assert progress.summary(state, 10.0) == (
+        "pilot  1 of 2 drafted  0 accepted  1 rejected  30 tokens/s  10 s left"
+    )
+    progress.apply(state, LeafProgress("a", 2, 0, 2, {"ungrounded": 2}, done=True, draws=2), 20.0)
+    # A leaf that has its samples makes no more draws.
+    progress.apply(state, LeafProgress("b", 1, 1, 1, done=True, draws=2), 20.0)
+    assert progress.summary(state, 20.0) == "pilot  3 of 3 drafted  1 accepted  2 rejected  15 tokens/s"
+
+
+def test_plain_lines_tell_at_once_that_the_judges_are_calibrated() -> None:
+    out = io.StringIO()
+    with progress.Live(out) as live:
+        for event in (StageStarted("2-samples"), *(Calibrating(done, 3) for done in range(4))):
+            live(event)
+    assert out.getvalue().splitlines() == ["2-samples", "2-samples  calibrating the judges: 0 of 3"]
 
 
 def test_training_says_phase_step_loss_and_time_left() -> None:
@@ -85,7 +145,14 @@ def test_a_terminal_gets_a_table_in_which_no_text_is_markup(monkeypatch: pytest.
             live(event)
         live(LeafProgress("[bold]x[/nonsense]", 1, 0, 5))
         live._view.refresh()
+        live(LeafProgress("piloted", 3, 2, 5, draws=7))
+        live._view.refresh()
+        live(StageStarted("pilot"))
+        live(Calibrating(40, 100))
+        live._view.refresh()
     text = out.getvalue()
+    assert "calibrating the judges: 40 of 100" in text
+    assert re.search(r"piloted +3/7 +2 ", text)
     assert "[bold]x[/nonsense]" in text
     assert "2 ungrounded" in text
     assert "[31m [red]" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -33,7 +34,12 @@ def test_every_example_is_shown_once() -> None:
 def test_every_recipe_on_the_page_loads_and_is_the_example(block: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(block, encoding="utf-8")
-    assert recipe.load(path).teacher == recipe.load(EXAMPLES[name_of(block)]).teacher
+    shown, example = recipe.load(path), recipe.load(EXAMPLES[name_of(block)])
+    assert (shown.teacher, shown.judges, shown.generate) == (
+        example.teacher,
+        example.judges,
+        example.generate,
+    )
 
 
 @pytest.mark.parametrize("path", EXAMPLES.values(), ids=lambda path: path.stem)
@@ -50,12 +56,28 @@ def test_an_example_opens_with_the_command_that_serves_its_model(path: Path) -> 
     text = path.read_text(encoding="utf-8")
     opening = text.split("\ntaxonomy:")[0]
     assert all(line.startswith("#") for line in opening.splitlines())
-    teacher = recipe.load(path).teacher
-    for shown in (opening, SHELL):
-        assert re.search(rf"{re.escape(teacher.model)}(?=\s|$)", shown), teacher.model
-    ports = {urlsplit(url).port for url in teacher.endpoints}
+    models = (recipe.load(path).teacher, *recipe.load(path).judges)
+    for shown, one in product((opening, SHELL), models):
+        assert re.search(rf"{re.escape(one.model)}(?=\s|$)", shown), one.model
+    ports = {urlsplit(url).port for one in models for url in one.endpoints}
     usual = {11434}  # Ollama's own, which no flag says
     assert ports <= usual | {int(port) for port in re.findall(r"--port (\d+)", opening)} | counted(opening)
+
+
+def test_one_example_has_a_judge_with_a_price_of_its_own_and_a_budget() -> None:
+    found = recipe.load(EXAMPLES["judge.yaml"])
+    (judge,) = found.judges
+    assert judge.price is not None
+    assert set(judge.endpoints).isdisjoint(found.teacher.endpoints)
+    assert found.generate.budget.cost is not None
+    plan = lab.plan(found)
+    assert plan.cost is not None
+    assert plan.cost > 0
+    assert plan.calibration.calls > 0
+    assert f"judges: {judge.model}, prompts: default" in str(plan)
+    section = TEXT.split("## A judge, a price, a budget")[1].split("\n## ")[0]
+    for verb in ("plan examples/teachers/judge.yaml --pilot", "run examples", "rejudge runs/judged --set"):
+        assert f"\nfeldspar {verb}" in section, verb
 
 
 def counted(opening: str) -> set[int]:
@@ -91,7 +113,8 @@ def test_every_recipe_named_in_a_command_exists() -> None:
 def test_every_set_in_a_command_is_a_setting() -> None:
     sets = re.findall(r"--set (\S+)", TEXT)
     assert sets
-    recipe.load(EXAMPLES["vllm.yaml"], sets)
+    # The one with prices, which a budget needs.
+    recipe.load(EXAMPLES["judge.yaml"], sets)
 
 
 def test_every_setting_named_is_one() -> None:

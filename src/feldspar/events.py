@@ -41,6 +41,17 @@ class LeafProgress:
     """Drafts by the short name of the reason."""
     done: bool = False
     """The leaf has its samples, or has used up its draws."""
+    draws: int = 0
+    """Draws after which it ends whatever is still wanted, as a pilot's leaves do; 0: there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrating:
+    """How far the measuring of the judges is, before anything is drawn (§3.2)."""
+
+    done: int
+    """Verdicts that are there."""
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,7 @@ class Note:
     text: str
 
 
-Event = StageStarted | StageDone | LeafProgress | Tokens | TrainProgress | Note
+Event = StageStarted | StageDone | Calibrating | LeafProgress | Tokens | TrainProgress | Note
 
 Watch = Callable[[Event], None]
 """Whoever wants to know. Called from any thread; must not raise."""

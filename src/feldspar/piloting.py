@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from feldspar import jsonl, models, stages
 from feldspar.generate.forecast import Forecast, Range, forecast
+from feldspar.generate.outlay import Trial
 from feldspar.progress import duration
 from feldspar.stages import MEASURES, Pilot, Work
 from feldspar.story import columns
 from feldspar.teacher import Journal
 
+_ASKED = ("calls", "prompt_tokens", "completion_tokens")
 _UNLIKELY = 0.9
 """Chance of reaching its target below which a leaf is named."""
 
@@ -48,6 +50,8 @@ class PilotPlan:
     draws: int
     """Of each leaf, at most."""
     leaves: tuple[PilotedLeaf, ...]
+    calibration: Mapping[str, float]
+    """What measuring the judges took, by the same names; it is in `needs`, too."""
     chance: float
     """That every leaf reaches its target."""
     yields: Range
@@ -63,6 +67,8 @@ class PilotPlan:
     """What calibration found, a line each."""
     spent: Mapping[str, float]
     """By the run's journal so far: `calls`, `prompt_tokens`, `completion_tokens`, `seconds`."""
+    problems: tuple[str, ...] = ()
+    """Budgets that may be reached."""
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -72,6 +78,9 @@ class PilotPlan:
         for one in self.leaves:
             kept = f"{one.kept} of {one.tried}"
             rows.append((one.leaf, kept, _share(one.yields), str(one.samples), *_cells(one.needs)))
+        if self.calibration["calls"]:
+            asked = [f"{self.calibration[name]:,.0f}" for name in _ASKED]
+            rows.append(("calibration of the judges", "", "", "", "", *asked))
         wanted = str(sum(one.samples for one in self.leaves))
         rows.append(("all", "", _share(self.yields), wanted, *_cells(self.needs)))
         return "\n".join([*columns(rows), *self._lines()])
@@ -91,6 +100,7 @@ class PilotPlan:
             if one.chance < _UNLIKELY:
                 found = f"{one.needs['accepted'].middle:.0f} of {one.samples}"
                 yield f"problem: {one.leaf}: a chance of {one.chance:.0%} to reach its target; expect {found}"
+        yield from (f"problem: {problem}" for problem in self.problems)
         reasons = Counter[str]()
         for one in self.leaves:
             reasons.update(one.reasons)
@@ -107,7 +117,7 @@ def _share(share: Range) -> str:
 
 
 def _cells(needs: Mapping[str, Range]) -> Iterator[str]:
-    for name in ("draws", "calls", "prompt_tokens", "completion_tokens"):
+    for name in ("draws", *_ASKED):
         one = needs[name]
         yield f"{_short(one.middle)} ({_short(one.low)} to {_short(one.high)})"
 
@@ -124,7 +134,8 @@ def piloted(work: Work, pilot: Pilot, draws: int) -> PilotPlan:
     by_leaf, whole = forecast(pilot.trials, len(MEASURES), seed=work.recipe.generate.seed)
     before = _earlier(work)
     at_once = pilot.at_once or before
-    needs = _needs(whole)
+    drawn = _needs(whole)
+    needs = {name: _and(one, pilot.beside.get(name, 0)) for name, one in drawn.items()}
     price, own = models.prices(work.recipe, work.judges)
     with Journal(work.run.folder / "journal.sqlite", readonly=True) as journal:
         costs = journal.costs()
@@ -139,23 +150,13 @@ def piloted(work: Work, pilot: Pilot, draws: int) -> PilotPlan:
             ("completion_tokens", costs.completion_tokens),
         )
     )
-    notes += _budgets(work, needs, prompt + completion, price.of(prompt, completion))
+    budgets = _budgets(work, drawn, prompt + completion, price.of(prompt, completion))
     made = PilotPlan(
         draws=draws,
         leaves=tuple(
-            PilotedLeaf(
-                trial.leaf,
-                trial.kind,
-                trial.target,
-                len(trial.tried),
-                sum(one.kept for one in trial.tried),
-                dict(pilot.reasons.get(trial.leaf, {})),
-                by_leaf[trial.leaf].share,
-                by_leaf[trial.leaf].chance,
-                _needs(by_leaf[trial.leaf]),
-            )
-            for trial in pilot.trials
+            _leaf(trial, by_leaf[trial.leaf], pilot.reasons.get(trial.leaf, {})) for trial in pilot.trials
         ),
+        calibration=pilot.beside,
         chance=whole.chance,
         yields=whole.share,
         needs=needs,
@@ -171,15 +172,34 @@ def piloted(work: Work, pilot: Pilot, draws: int) -> PilotPlan:
             "completion_tokens": costs.completion_tokens,
             "seconds": costs.seconds,
         },
+        problems=tuple(budgets),
         notes=tuple(notes),
     )
     stages.write_json(work.run.folder / "pilot.json", jsonl.to_json(made))
     return made
 
 
+def _leaf(trial: Trial, found: Forecast, reasons: Mapping[str, int]) -> PilotedLeaf:
+    return PilotedLeaf(
+        trial.leaf,
+        trial.kind,
+        trial.target,
+        len(trial.tried),
+        sum(one.kept for one in trial.tried),
+        dict(reasons),
+        found.share,
+        found.chance,
+        _needs(found),
+    )
+
+
 def _needs(found: Forecast) -> dict[str, Range]:
     ranges = dict(zip(MEASURES, found.spent, strict=True))
     return {"draws": found.draws, "accepted": found.accepted, **ranges}
+
+
+def _and(one: Range, more: float) -> Range:
+    return Range(one.middle + more, one.low + more, one.high + more)
 
 
 def _scaled(one: Range, by: float) -> Range:
@@ -195,7 +215,10 @@ def _earlier(work: Work) -> float:
 
 
 def _budgets(work: Work, needs: Mapping[str, Range], beside: float, cost_beside: float) -> Iterator[str]:
-    """Budgets that may be reached; `beside`: tokens for no draw of the run, as calibration takes them."""
+    """Budgets that may be reached.
+
+    `needs` are those of draws; `beside`: tokens for no draw of the pilot, as calibration takes them.
+    """
     budget = work.recipe.generate.budget
     prompt, completion, cost = needs["prompt_tokens"], needs["completion_tokens"], needs["cost"]
     middle, high = (beside + prompt.middle + completion.middle, beside + prompt.high + completion.high)

@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TextIO
 
 from feldspar.events import (
+    Calibrating,
     Event,
     LeafProgress,
     Note,
@@ -23,7 +25,7 @@ from feldspar.events import (
     Tokens,
     TrainProgress,
 )
-from feldspar.text import printable
+from feldspar.text import counted, printable
 
 EVERY = 10.0
 """Seconds between two plain lines."""
@@ -38,9 +40,12 @@ class State:
 
     stage: str = ""
     started: float = 0.0
+    calibrating: Calibrating | None = None
     leaves: dict[str, LeafProgress] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
-    """What each leaf had accepted when it was first heard of: stored work is no pace."""
+    """What each leaf had done when a reply was first sent for: stored work is no pace."""
+    drawing: float = 0.0
+    """Since when there is a pace."""
     replies: int = 0
     stored: int = 0
     completion: int = 0
@@ -53,11 +58,19 @@ def apply(state: State, event: Event, now: float) -> None:
     """Take an event into the state; `now` in seconds, from any clock that does not go back."""
     if isinstance(event, StageStarted):
         state.stage, state.started, state.train = event.name, now, None
+        state.calibrating, state.drawing = None, now
         state.leaves, state.first, state.recent = {}, {}, deque()
         state.replies = state.stored = state.completion = 0
+    elif isinstance(event, Calibrating):
+        # A calibration that is given up, because it is not stored, never comes to its end.
+        ended = event.done >= event.total or bool(state.leaves)
+        state.calibrating = None if ended else event
+        state.drawing = state.drawing if state.leaves else now
     elif isinstance(event, LeafProgress):
+        state.calibrating = None
         state.leaves[event.leaf] = event
-        state.first.setdefault(event.leaf, event.accepted)
+        if state.replies == state.stored:
+            state.first[event.leaf], state.drawing = _way(event)[0], now
     elif isinstance(event, Tokens):
         state.replies += 1
         state.stored += event.stored
@@ -85,12 +98,20 @@ def left(state: State, now: float) -> float | None:
         since, first = state.train_from
         done, missing = state.train.step - first, state.train.steps - state.train.step
         return (now - since) * missing / done if done > 0 else None
-    leaves = state.leaves.values()
-    done = sum(leaf.accepted - state.first[leaf.leaf] for leaf in leaves)
-    missing = sum(max(0, leaf.target - leaf.accepted) for leaf in leaves if not leaf.done)
-    if not leaves or (missing and done <= 0):
+    if not state.leaves:
         return None
-    return (now - state.started) * missing / done if missing else 0.0
+    ways = [(*_way(leaf), state.first.get(leaf.leaf, 0)) for leaf in state.leaves.values()]
+    fresh = sum(done - first for done, _, first in ways)
+    missing = sum(max(0, wanted - done) for done, wanted, _ in ways)
+    if missing and fresh <= 0:
+        return None
+    return (now - state.drawing) * missing / fresh if missing else 0.0
+
+
+def _way(leaf: LeafProgress) -> tuple[int, int]:
+    """How much of a leaf is done, and of how much: draws of a pilot, else samples."""
+    done, wanted = (leaf.drawn, leaf.draws) if leaf.draws else (leaf.accepted, leaf.target)
+    return done, done if leaf.done else wanted
 
 
 def summary(state: State, now: float) -> str:
@@ -106,23 +127,38 @@ def summary(state: State, now: float) -> str:
         ]
         if step.tokens_per_second:
             parts.append(f"{step.tokens_per_second:,.0f} tokens/s")
+    else:
+        parts = [*_drawn(state), *_asked(state, now)]
+    remaining = left(state, now)
+    if remaining:
+        parts.append(f"{duration(remaining)} left")
+    return "  ".join([state.stage, *map(printable, parts)])
+
+
+def _drawn(state: State) -> Iterator[str]:
+    """What the judges or the leaves have so far."""
+    if state.calibrating is not None:
+        yield f"calibrating the judges: {state.calibrating.done} of {state.calibrating.total}"
     elif state.leaves:
         leaves = state.leaves.values()
-        rejected = sum(sum(leaf.rejected.values()) for leaf in leaves)
-        parts = [
-            f"{sum(leaf.drawn for leaf in leaves)} drafted",
-            f"{sum(leaf.accepted for leaf in leaves)} of {sum(leaf.target for leaf in leaves)} accepted",
-            f"{rejected} rejected",
-            f"{rate(state, now):,.0f} tokens/s",
-        ]
-        if state.stored:
-            parts.append(f"{state.stored} of {state.replies} replies from the journal")
-    else:
-        return state.stage
-    remaining = left(state, now)
-    if remaining is not None:
-        parts.append(f"{duration(remaining)} left")
-    return f"{state.stage}  " + "  ".join(printable(part) for part in parts)
+        drawn, accepted = sum(leaf.drawn for leaf in leaves), sum(leaf.accepted for leaf in leaves)
+        if all(leaf.draws for leaf in leaves):
+            yield f"{drawn} of {sum(_way(leaf)[1] for leaf in leaves)} drafted"
+            yield f"{accepted} accepted"
+        else:
+            yield f"{drawn} drafted"
+            yield f"{accepted} of {sum(leaf.target for leaf in leaves)} accepted"
+        yield f"{sum(sum(leaf.rejected.values()) for leaf in leaves)} rejected"
+    elif state.replies:
+        yield counted(state.replies, "reply", "replies")
+
+
+def _asked(state: State, now: float) -> Iterator[str]:
+    """What the teacher does for it."""
+    if state.replies > state.stored or (state.leaves and not state.stored):
+        yield f"{rate(state, now):,.0f} tokens/s"
+    if state.stored:
+        yield f"{state.stored} of {state.replies} replies from the journal"
 
 
 def duration(seconds: float) -> str:
@@ -139,6 +175,11 @@ def reasons(leaf: LeafProgress) -> str:
     """`3 ungrounded, 1 unparsable`: the commonest first."""
     counts = sorted(leaf.rejected.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count} {printable(reason)}" for reason, count in counts if count)
+
+
+def _begins(event: Event) -> bool:
+    """Whether something has begun that can take minutes before its first sign of life."""
+    return isinstance(event, Calibrating) and event.done == 0
 
 
 class Live:
@@ -193,7 +234,7 @@ class Live:
                     self._say(summary(self.state, now))
                 told = "complete already" if event.skipped else f"done in {duration(event.seconds)}"
                 self._say(f"{event.name}  {told}")
-            elif self._view is None and now - self._said >= EVERY:
+            elif self._view is None and (now - self._said >= EVERY or _begins(event)):
                 self._said = now
                 self._say(summary(self.state, now))
 
@@ -229,10 +270,11 @@ class Live:
                 justify: Any = "left" if heading in ("leaf", "rejected") else "right"
                 table.add_column(heading, justify=justify, no_wrap=heading != "rejected")
             for leaf in leaves[:room]:
+                of_draws, of_samples = f"/{_way(leaf)[1]}" * bool(leaf.draws), f"/{leaf.target}"
                 table.add_row(
                     Text(printable(leaf.leaf)),
-                    Text(str(leaf.drawn)),
-                    Text(f"{leaf.accepted}/{leaf.target}"),
+                    Text(f"{leaf.drawn}{of_draws}"),
+                    Text(f"{leaf.accepted}{'' if leaf.draws else of_samples}"),
                     Text(reasons(leaf)),
                 )
             if len(leaves) > room:

@@ -15,7 +15,8 @@ from tests.generate.plans import knowledge, letters, plan, skill
 from feldspar import jsonl
 from feldspar.generate import Calibration, LeafPlan, Pack, calibrate, load_pack
 from feldspar.generate.corrupt import contradicted, swapped, truncated
-from feldspar.generate.rated import JudgeCalibration, wilson
+from feldspar.generate.rated import JudgeCalibration, Rating, told, wilson
+from feldspar.generate.rehearse import rehearsed_calibration
 from feldspar.teacher import Request, ScriptedTeacher
 from feldspar.types import Leaf, Seed
 
@@ -86,9 +87,9 @@ def test_a_judge_that_knows_is_right_on_every_kind() -> None:
     assert found.requests > 90
 
 
-@pytest.mark.parametrize(("always", "bias", "word"), [(True, 0.5, "lenient"), (False, -0.5, "harsh")])
+@pytest.mark.parametrize(("always", "bias", "kept"), [(True, 0.5, "100%"), (False, -0.5, "0%")])
 def test_a_judge_that_says_the_same_to_all_is_at_chance_and_its_bias_shows(
-    always: bool, bias: float, word: str
+    always: bool, bias: float, kept: str
 ) -> None:
     found, _ = calibrated(lambda request: verdict(request, always))
     for judge in by_name(found).values():
@@ -96,7 +97,9 @@ def test_a_judge_that_says_the_same_to_all_is_at_chance_and_its_bias_shows(
         assert (judge.agreement, judge.bias) == (0.5, bias)
         assert judge.low < 0.5 < judge.high
     assert found is not None
-    assert all("cannot be told from chance" in line and word in line for line in found.lines)
+    for line in found.lines:
+        assert "at chance (50% right), do not count on it" in line
+        assert f"keeps {kept} of seeds, {kept} of corrupted" in line
 
 
 def test_a_coin_is_hardly_ever_taken_for_a_judge() -> None:
@@ -124,7 +127,7 @@ def test_a_kind_that_a_judge_is_blind_to_is_named() -> None:
     assert (ratings["truncated"].agreement, ratings["truncated"].at_chance) == (0.5, True)
     assert not pair.at_chance
     assert found is not None
-    assert any("At chance on: truncated" in line for line in found.lines if line.startswith("judge pair"))
+    assert any("at chance on: truncated" in line for line in found.lines if line.startswith("judge pair"))
 
 
 def test_an_unreadable_judge_is_counted_and_no_made_up_score() -> None:
@@ -134,7 +137,7 @@ def test_an_unreadable_judge_is_counted_and_no_made_up_score() -> None:
         assert (judge.count, judge.mean_good, judge.bias, judge.at_chance) == (0, None, 0.0, True)
     # Each was asked for as often as any draft's verdict is.
     assert sum(judge.unreadable for judge in found.judges) * PACK.attempts == len(requests)
-    assert all("nothing could be read" in line for line in found.lines)
+    assert all("too little could be read" in line for line in found.lines)
 
 
 def test_every_judge_is_measured_by_itself_on_the_same_drafts() -> None:
@@ -208,7 +211,113 @@ def test_what_could_be_made_is_said_and_all_of_it_is_kept_as_json() -> None:
 def test_without_a_judge_nothing_is_asked() -> None:
     found, requests = calibrated(lambda _: "", pack=load_pack("small"))
     assert (found, requests) == (None, [])
-    assert calibrated(lambda _: "", plans=[plan(replace(skill(seeds=1), seeds=(Seed("a", "b"),)))])[0] is None
+    assert calibrated(lambda _: "", plans=[])[0] is None
+
+
+def test_a_judge_that_cannot_be_measured_is_named_with_the_reason() -> None:
+    bare = plan(replace(skill(seeds=1), seeds=(Seed("a", "b"),)))
+    found, requests = calibrated(lambda _: "", plans=[bare])
+    assert requests == []
+    assert found is not None
+    assert set(found.not_measured) == {"pair, freeform leaves", "instruction, freeform leaves"}
+    assert all(line.startswith("judge ") and "not measured" in line for line in found.lines)
+
+
+def talk(leaf: Leaf) -> LeafPlan:
+    return plan(replace(leaf, turns=2))
+
+
+def turns_of(request: Request) -> list[str]:
+    """What the assistant says in the conversation that is judged."""
+    said = request.messages[-1].content
+    inside = said.partition("<conversation>\n")[2].partition("\n</conversation>")[0]
+    return [part.partition("\n\nUser: ")[0] for part in inside.split("Assistant: ")[1:]]
+
+
+def test_a_conversation_is_two_seeds_as_turns_and_either_answer_is_corrupted() -> None:
+    plans = [talk(LEAVES[0]), talk(LEAVES[1])]
+    answers = {seed.answer for one in plans for seed in one.seeds}
+    found, requests = calibrated(
+        lambda r: verdict(r, r.schema.count("score") > 0 and set(turns_of(r)) <= answers), plans=plans
+    )
+    judged = [turns_of(r) for r in requests if "score" in r.schema]
+    assert judged
+    assert all(len(said) == 2 for said in judged)
+    assert len({tuple(said) for said in judged if set(said) <= answers}) > 4
+    wrong = [[said in answers for said in both] for both in judged if not set(both) <= answers]
+    # A judge that reads one of the answers alone is right on half.
+    assert 0.3 < sum(first for first, _ in wrong) / len(wrong) < 0.7
+    assert all(sum(both) == 1 for both in wrong)
+    judges = by_name(found)
+    assert set(judges) == {"conversation", "instruction"}, "no draw of these leaves asks for a pair"
+    kinds = {rating.kind: rating.agreement for rating in judges["conversation"].ratings}
+    assert (kinds["as written"], kinds["truncated"], kinds["contradicted"]) == (1, 1, 1)
+
+
+def test_answers_about_two_texts_are_no_conversation_that_is_known_to_be_good() -> None:
+    notice = skill("notice", seeds=6, context=True)
+    found, requests = calibrated(lambda r: verdict(r, True), plans=[talk(notice), talk(LEAVES[0])])
+    assert found is not None
+    reason = found.not_measured["conversation, grounded leaves"]
+    assert any(line.endswith(reason) and "grounded" in line for line in found.lines)
+    assert not [r for r in requests if "<text>" in r.messages[-1].content and "score" in r.schema]
+    same = replace(notice, seeds=tuple(replace(seed, context="One notice for all") for seed in notice.seeds))
+    found, requests = calibrated(lambda r: verdict(r, True), plans=[talk(same)])
+    assert found is not None
+    assert "conversation, grounded leaves" not in found.not_measured
+    assert [r for r in requests if "<text>\nOne notice for all\n</text>" in r.messages[-1].content]
+
+
+def test_few_conversations_among_many_leaves_are_not_missed() -> None:
+    many = [plan(odd(f"leaf{n}", "Adding up", "Count apples total quickly")) for n in range(120)]
+    found, _ = calibrated(lambda r: verdict(r, True), plans=[*many, talk(LEAVES[0])])
+    assert by_name(found)["conversation"].count >= 10
+
+
+@pytest.mark.parametrize("judges", [0, 1, 2])
+def test_what_would_be_asked_is_what_is_asked(judges: int) -> None:
+    plans = [*PLANS, talk(odd("talk", "Small talk", "Discuss weather mildly now"))]
+    told_of: list[tuple[int, int]] = []
+    names = [f"m{n}@r" for n in range(max(1, judges))]
+    teachers = [ScriptedTeacher(lambda r: verdict(r, True), identity=name) for name in names]
+    panel = tuple(teachers) if judges else ()
+    teacher = ScriptedTeacher(lambda _: "", identity="teacher") if judges else teachers[0]
+
+    def tell(done: int, total: int) -> None:
+        told_of.append((done, total))
+
+    found = asyncio.run(calibrate(plans, teacher, PACK, seed=1, judges=panel, tell=tell))
+    planned = rehearsed_calibration(plans, PACK, seed=1, judges=judges)
+    for place, one in enumerate(teachers):
+        mine = [asked.request for asked in planned if asked.judge == (place if judges else -1)]
+        assert sorted(map(repr, mine)) == sorted(map(repr, one.requests))
+    assert found is not None
+    assert len(planned) == found.requests * len(teachers)
+    assert told_of == [(done, len(planned)) for done in range(len(planned) + 1)]
+    assert rehearsed_calibration(plans, load_pack("small"), seed=1) == ()
+    assert rehearsed_calibration([], PACK, seed=1) == ()
+
+
+@given(
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=200),
+    st.lists(st.tuples(st.integers(0, 99), st.floats(0, 1), st.booleans()), min_size=1, max_size=5),
+    st.tuples(st.integers(0, 10**4), st.integers(0, 10**4)),
+    st.booleans(),
+)
+def test_a_line_about_a_judge_is_short_and_says_whether_it_is_at_chance(
+    name: str, kinds: list[tuple[int, float, bool]], lost: tuple[int, int], chance: bool
+) -> None:
+    ratings = tuple(
+        Rating(f"kind {n}", count, 0, 0, kept, None, 0.5, 0, 1, weak)
+        for n, (count, kept, weak) in enumerate(kinds)
+    )
+    counted = sum(rating.count for rating in ratings)
+    line = told(JudgeCalibration(name, ratings, counted, *lost, 0.5, 0, 1, 0.0, None, None, chance))
+    assert len(line) <= 110
+    assert line.startswith(f"judge {name[:9]}")
+    readable = ratings[0].count and counted > ratings[0].count
+    assert ("at chance (50% right)" in line) == bool(chance and readable)
+    assert ("% of corrupted" in line) == bool(readable)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,12 @@ from feldspar.text import counted
 AS_WRITTEN = "as written"
 """The kind of a seed that nothing was done to: the one that a judge should keep."""
 
+_WIDTH = 110
+"""Characters of a line for people."""
+
+_NAME = 40
+"""Characters that a judge's name may have at least."""
+
 _TWO_SIDED = 1.96
 """Standard errors of a 95 % interval."""
 
@@ -152,30 +158,35 @@ def wilson(right: float, count: int) -> tuple[float, float]:
 
 
 def told(judge: JudgeCalibration) -> str:
-    """A line for people."""
-    name = f"judge {judge.judge}"
-    lost = f", {counted(judge.unreadable, 'reply', 'replies')} could not be read" if judge.unreadable else ""
-    lost += f", refused: {counted(judge.refused, 'request')}" if judge.refused else ""
-    if not judge.count:
-        return f"{name}: nothing could be read of its verdicts on known drafts{lost}"
-    kept = ", ".join(f"{rating.kind} {rating.kept:.0%}" for rating in judge.ratings if rating.count)
-    scores = ""
-    if judge.mean_good is not None and judge.mean_corrupted is not None:
-        scores = f"; mean score {judge.mean_good:.2f} of seeds, {judge.mean_corrupted:.2f} of corrupted ones"
-    right = (
-        f"right on {judge.agreement:.0%} ({judge.low:.0%} to {judge.high:.0%}) of {judge.count} known drafts"
-    )
-    text = f"{name}: {right}{_leaning(judge.bias)}; kept of: {kept}{scores}{lost}"
-    if judge.at_chance:
-        return f"{text}. That cannot be told from chance (50 %): do not count on its verdicts"
-    weak = [rating.kind for rating in judge.ratings[1:] if rating.at_chance]
-    return f"{text}. At chance on: {', '.join(weak)}" if weak else text
+    """A short line for people: who, how often right, what it keeps; `calibration.json` has the rest."""
+    good, bad = judge.ratings[0], judge.ratings[1:]
+    weak = [rating.kind for rating in bad if rating.at_chance]
+    count = sum(rating.count for rating in bad)
+    if not good.count or not count:
+        text, more = "too little could be read of its verdicts on known drafts", []
+    else:
+        kept = sum(rating.kept * rating.count for rating in bad) / count
+        more = [f"keeps {good.kept:.0%} of seeds, {kept:.0%} of corrupted"]
+        text = f"{judge.agreement:.0%} right"
+        if judge.at_chance:
+            text = f"at chance ({text}), do not count on it"
+        elif weak:
+            more.append(f"at chance on: {', '.join(weak)}")
+    lost = judge.unreadable + judge.refused
+    more += [f"{counted(lost, 'verdict')} of {judge.count + lost} missing"] if lost else []
+    name = _shortened(judge.judge, _WIDTH - len("judge : ") - len("; ".join((text, *more[:1]))))
+    line = f"judge {name}: {text}"
+    for part in more:
+        if len(line) + len(part) + 2 <= _WIDTH:
+            line += f"; {part}"
+    return line
 
 
-def _leaning(bias: float) -> str:
-    if abs(bias) < 0.1:
-        return ""
-    return f", {'lenient' if bias > 0 else 'harsh'} by {abs(bias):.0%}"
+def _shortened(name: str, room: int) -> str:
+    """A name without its middle, where that is more than there is room for."""
+    room = max(_NAME, room)
+    half = room // 2
+    return name if len(name) <= room else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def _read(rated: Sequence[Rated]) -> list[Rated]:

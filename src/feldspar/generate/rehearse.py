@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from feldspar.errors import NotStored
 from feldspar.generate.ask import Context, Panel, Turn
+from feldspar.generate.calibrate import calibrate
 from feldspar.generate.drawing import pipeline
 from feldspar.generate.pack import Checks, Pack
 from feldspar.generate.plan import LeafPlan, section_name
@@ -18,13 +20,23 @@ from feldspar.types import Draft, Seed
 _ASKING = ("instruction", "question")
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, and whose."""
+
+    request: Request
+    judge: int = -1
+    """Which of the judges is asked; -1: the teacher."""
+
+
 class _StandIn:
     """A teacher that says what a seed says, and yes to everything."""
 
-    def __init__(self, identity: str, seed: Seed, requests: list[Request]) -> None:
-        self.identity = identity
-        self.requests = requests
+    def __init__(self, seed: Seed, asked: list[Asked], judge: int = -1) -> None:
+        self.identity = f"judge {judge}" if judge >= 0 else "stand-in"
+        self.asked = asked
         self.step = ""
+        self._judge = judge
         self._seed = seed
         self._turns = 0
 
@@ -33,7 +45,7 @@ class _StandIn:
         return (), None
 
     async def ask(self, request: Request) -> Reply:
-        self.requests.append(request)
+        self.asked.append(Asked(request, self._judge))
         text = self._seed.answer
         if self.step in _ASKING:
             text = self._seed.question
@@ -64,6 +76,11 @@ def _said(kind: object, text: str) -> object:
 
 
 def rehearse(plan: LeafPlan, pack: Pack, *, seed: int, judges: int = 0) -> tuple[Request, ...]:
+    """The requests of `rehearsed`, whoever is asked."""
+    return tuple(asked.request for asked in rehearsed(plan, pack, seed=seed, judges=judges))
+
+
+def rehearsed(plan: LeafPlan, pack: Pack, *, seed: int, judges: int = 0) -> tuple[Asked, ...]:
     """The requests of a leaf's first draw, were it kept at every step; nobody is asked.
 
     What the teacher will write is not known: a shown seed's question, answer and context stand for it.
@@ -77,8 +94,8 @@ def rehearse(plan: LeafPlan, pack: Pack, *, seed: int, judges: int = 0) -> tuple
     # A follow-up in a seed's words would not pass, and the conversation would end there.
     free = {"checks": Checks(near_duplicate=None, repetition=False)}
     section = pack.sections[section_name(plan)].model_copy(update=free)
-    requests: list[Request] = []
-    teacher = _StandIn("stand-in", plan.seeds[0], requests)
+    asked: list[Asked] = []
+    teacher = _StandIn(plan.seeds[0], asked)
     context = Context(
         plan,
         teacher,
@@ -87,11 +104,31 @@ def rehearse(plan: LeafPlan, pack: Pack, *, seed: int, judges: int = 0) -> tuple
         seed,
         units_of(plan.passages, section) if plan.leaf.branch == "knowledge" else (),
         rota_of(plan, section),
-        judges=tuple(_StandIn(f"judge {n}", plan.seeds[0], requests) for n in range(judges)),
+        judges=tuple(_StandIn(plan.seeds[0], asked, place) for place in range(judges)),
         turn=teacher.turn,
     )
     asyncio.run(_through(context))
-    return tuple(requests)
+    return tuple(asked)
+
+
+def rehearsed_calibration(
+    plans: Sequence[LeafPlan], pack: Pack, *, seed: int, judges: int = 0
+) -> tuple[Asked, ...]:
+    """The requests that calibrating the judges takes, were each reply readable; nobody is asked.
+
+    Args:
+        plans: The leaves that can be drawn.
+        pack: The prompts.
+        seed: The run's seed.
+        judges: How many models judge in the teacher's place; 0: the teacher.
+    """
+    asked: list[Asked] = []
+    if plans:
+        once = pack.model_copy(update={"attempts": 1})
+        one = plans[0].seeds[0]
+        panel = tuple(_StandIn(one, asked, place) for place in range(judges))
+        asyncio.run(calibrate(plans, _StandIn(one, asked), once, seed=seed, judges=panel))
+    return tuple(asked)
 
 
 async def replay(

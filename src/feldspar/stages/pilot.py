@@ -33,6 +33,8 @@ class Pilot:
     nothing: tuple[str, ...]
     """Why leaves cannot be drawn at all."""
     calibration: generate.Calibration | None
+    beside: Mapping[str, float]
+    """What calibrating the judges took, by measure."""
     at_once: float
     """Requests that were worked on at once, on average; 0: every reply was there already."""
     filled: bool
@@ -49,7 +51,7 @@ def fly(work: Work, draws: int) -> Pilot:
     whole = leaf_plans(leaves, work.recipe, work.teacher, graded_questions(work.recipe))
     plans = [replace(plan, last=draws) for plan in whole]
     drafts: dict[str, list[Draft]] = {plan.leaf.path: [] for plan in plans}
-    pace = _Pace(work.watch)
+    pace = _Pace(work.watch, draws)
     outcomes, calibration = asyncio.run(
         drawn(replace(work, watch=pace), plans, lambda draft: drafts[draft.leaf].append(draft), None)
     )
@@ -63,16 +65,18 @@ def fly(work: Work, draws: int) -> Pilot:
         },
         tuple(nothing.values()),
         calibration,
+        _beside(work, calibration.asked if calibration is not None else ()),
         pace.at_once,
         sum(map(len, drafts.values())) >= 2 * pace.at_once,
     )
 
 
 class _Pace:
-    """A `Watch` that measures how many requests are under way."""
+    """A `Watch` that measures how many requests are under way, and says that leaves end by their draws."""
 
-    def __init__(self, watch: events.Watch) -> None:
+    def __init__(self, watch: events.Watch, draws: int) -> None:
         self._watch = watch
+        self._draws = draws
         self._seconds = 0.0
         self._first = self._last = 0.0
 
@@ -82,7 +86,7 @@ class _Pace:
             began = self._last - event.seconds
             self._first = min(self._first, began) if self._seconds else began
             self._seconds += event.seconds
-        self._watch(event)
+        self._watch(replace(event, draws=self._draws) if isinstance(event, events.LeafProgress) else event)
 
     @property
     def at_once(self) -> float:
@@ -105,6 +109,12 @@ def _trials(
             )
             trials.append(Trial(plan.leaf.path, name, plan.target, plan.max_draws, plan.quotas, tried))
     return tuple(trials)
+
+
+def _beside(work: Work, keys: Sequence[str]) -> Mapping[str, float]:
+    price, own = models.prices(work.recipe, work.judges)
+    with Journal(work.run.folder / "journal.sqlite", readonly=True) as journal:
+        return dict(zip(MEASURES, _spent(journal, keys, price, own), strict=True))
 
 
 def _spent(
