@@ -62,6 +62,13 @@ def test_a_run_that_pauses_twice_ends_in_the_same_bytes(tmp_path: Path) -> None:
         )
         posted = keys(server.bodies)
     assert len(set(posted)) == len(posted)
+    # Surplus is counted over all three processes: what no draft and no calibration is made of.
+    files = [paused.run / "2-samples" / f"{name}.jsonl" for name in ("drafts", "rejected")]
+    used = sum(len(json.loads(row)["requests"]) for file in files for row in file.read_text().splitlines())
+    rated = paused.run / "2-samples" / "calibration.json"
+    used += len(json.loads(rated.read_text())["asked"]) if rated.exists() else 0
+    costs = json.loads((paused.run / "costs.json").read_text())
+    assert costs["surplus_calls"] == len(paused.journal()) - used
     assert paused.contents("2-samples") == plain.contents("2-samples")
 
 

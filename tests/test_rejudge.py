@@ -13,7 +13,7 @@ from tests.lab_project import LEAVES, Project, Told, feldspar, serving, write_pr
 from feldspar import jsonl
 from feldspar.stages.comparing import compared
 from feldspar.teacher import Request
-from feldspar.types import Draft
+from feldspar.types import Draft, Verdict
 
 SKILLS = {LEAVES["freeform"], LEAVES["grounded"]}
 DEFAULT = ["teacher.pack=default", 'generate.samples_per_leaf={"knowledge/*": 0, "*": 5}']
@@ -143,6 +143,12 @@ def test_a_new_judge_is_asked_for_verdicts_alone_and_started_late(project: Proje
         assert told.code == 0, told.err
         asked = list(server.bodies)
         assert 0 < found["asked"] <= len(asked)
+        (pair,) = [one for one in found["judges"] if one["judge"].startswith("pair")]
+        assert pair["judge"] == "pair -> pair (other)"
+        assert pair["count"] > 5
+        # The same words are judged, and this teacher's die is thrown by them.
+        assert pair["agreement"] == 1
+        assert pair["score_before"] == pair["score_now"] > 1
         again, found = rejudge(project, settings)
         assert (again.code, found["changed"]) == (0, False)
         # A draw or two beyond the last, whose verdicts were on their way when the first was done.
@@ -244,3 +250,37 @@ def test_a_draw_whose_writing_is_not_stored_is_not_newly_out(tmp_path: Path) -> 
     for ended, out, absent in ((True, 1, 3), (False, 2, 1)):
         (row,), _, lost = compared(tmp_path / "old", tmp_path / "new", {"a": ended})
         assert (row.before, row.now, row.newly_out, row.not_stored, lost) == (3, 0, out, absent, [])
+
+
+def test_verdicts_of_other_models_are_matched_by_their_question(tmp_path: Path) -> None:
+    def verdicts(*said: tuple[str, float]) -> tuple[Verdict, ...]:
+        return tuple(Verdict(judge, score >= 2, score) for judge, score in said)
+
+    olds = [
+        verdicts(("form", 3), ("pair (a)", 3), ("pair (b)", 1)),
+        verdicts(("instruction", 3), ("pair (a)", 3)),
+        verdicts(("pair (a)", 3)),
+        verdicts(("pair (a)", 3), ("pair (b)", 2)),
+    ]
+    news = [
+        verdicts(("form", 1), ("pair (c)", 1), ("pair (d)", 1)),
+        verdicts(("instruction", 3), ("pair (c)", 2)),
+        verdicts(("pair (c)", 3), ("pair (d)", 3)),  # one for two: no telling
+        verdicts(("pair (b)", 2), ("pair (c)", 3)),  # b is b; c stands for a
+    ]
+    for name, given in (("old", olds), ("new", news)):
+        (tmp_path / name).mkdir()
+        drafts = [Draft(f"a#{n}", "a", n, verdicts=one) for n, one in enumerate(given, 1)]
+        jsonl.write(tmp_path / name / "drafts.jsonl", drafts)
+        jsonl.write(tmp_path / name / "rejected.jsonl", [])
+    _, judges, _ = compared(tmp_path / "old", tmp_path / "new", {})
+    found = {
+        one.judge: (one.count, round(one.agreement, 2), one.score_before, one.score_now) for one in judges
+    }
+    assert found == {
+        "form": (1, 0, 3, 1),
+        "instruction": (1, 1, 3, 3),
+        "pair (a) -> pair (c)": (3, 0.67, 3, 2),
+        "pair (b)": (1, 1, 2, 2),
+        "pair (b) -> pair (d)": (1, 1, 1, 1),
+    }

@@ -12,7 +12,8 @@ from tests.lab_project import LEAVES, Project, answers, feldspar, serving, write
 from tests.test_rejudge import DEFAULT, judged, sets
 
 from feldspar import showing
-from feldspar.teacher import Request
+from feldspar.run import Run
+from feldspar.teacher import Journal, Request
 
 
 def rows(project: Project, name: str) -> list[dict[str, Any]]:
@@ -153,3 +154,69 @@ def test_a_story_costs_no_more_memory_for_a_longer_file(
     monkeypatch.setattr(showing.json, "loads", lambda text, **more: parsed.append(text) or real(text, **more))
     show(project, rows(project, "rejected")[0]["id"])
     assert sum(b"x#1" in text for text in parsed if isinstance(text, bytes)) == 0
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_run_that_is_paused_tells_of_its_draws_and_changes_nothing(tmp_path: Path) -> None:
+    made, plain = (write_project(tmp_path / name, tmp_path / "no-student") for name in ("paused", "plain"))
+    with serving() as server:
+        assert feldspar("show", made.run, f"{LEAVES['freeform']}#1").code == 1
+        assert feldspar(*plain.words(server, "generate")).code == 0
+        whole = json.loads((plain.run / "costs.json").read_text())
+        budget = (whole["prompt_tokens"] + whole["completion_tokens"]) // 2
+        told = feldspar(*made.words(server, "generate", "--set", f"generate.budget.tokens={budget}"))
+        assert "paused: " in told.err
+    assert not (made.run / "2-samples").exists()
+    before = contents(made.run)
+    decided = {row["id"]: row for name in ("drafts", "rejected") for row in rows(plain, name)}
+    heads, compared = set(), 0
+    for leaf in LEAVES.values():
+        for draw in range(1, 9):
+            told = feldspar("show", made.run, f"{leaf}#{draw}")
+            if told.code:
+                assert f"has no sample or draft {leaf}#{draw} so far" in told.err
+                assert f"{leaf}#1, {leaf}#2 and so on" in told.err
+                continue
+            head, *others = told.out.splitlines()
+            heads.add(head.partition(": ")[2].partition(":")[0])
+            assert others[0].startswith("The run is not finished")
+            assert "can still turn out to be a near-duplicate" in told.out
+            assert f"`feldspar generate {made.run}/recipe.yaml --out {made.run}` goes on" in told.out
+            assert "generate.budget" in told.out
+            assert "request 1 (" in told.out
+            row = decided.get(f"{leaf}#{draw}")
+            if row is not None and "kept so far" in head:
+                assert row["rejected"] in ("", "near-duplicate")
+                assert f"response: {row['response']}" in told.out or row["rejected"]
+                compared += 1
+            elif row is not None and "rejected so far" in head:
+                assert row["rejected"] in (head.rpartition(": ")[2], "near-duplicate")
+    assert compared
+    assert {"kept so far", "rejected so far"} <= heads
+    assert contents(made.run) == before
+    # Another process may be at work on it.
+    with Run(made.run), Journal(made.run / "journal.sqlite"):
+        first = [feldspar("show", made.run, f"{leaf}#{draw}") for leaf in LEAVES.values() for draw in (1, 2)]
+        assert 0 in {told.code for told in first}
+    near = feldspar("show", made.run, "compositional_skills/writing/vers#1").err
+    assert f"Did you mean {LEAVES['freeform']}#1" in near
+
+
+def test_seeds_have_the_numbers_of_the_leaf_s_file(project: Project) -> None:
+    lines = (project.run / "1-leaves" / "leaves.jsonl").read_text().splitlines()
+    leaves = {leaf["path"]: leaf for leaf in map(json.loads, lines)}
+    for row in rows(project, "drafts"):
+        seeds = leaves[row["leaf"]]["seeds"]
+        shown = [seeds[number - 1] for number in row["seeds"]]
+        told = show(project, row["id"])
+        for number, seed in zip(row["seeds"], shown, strict=True):
+            assert f"  seed {number} (line {seed['line']}): {seed['question']}" in told
+            # It is the one that the prompt has.
+            assert seed["question"] in told.partition("request 1 (")[2]

@@ -132,9 +132,9 @@ def rejudged(found: stages.Rejudgement) -> str:
         rows.append((one.leaf, *map(str, counts), same))
     lines = columns(rows)
     for judge in found.judges:
-        told = f"{judge.judge}: {judge.agreement:.0%} of {judge.count} verdicts are the same"
+        told = f"{judge.judge}: agreement {judge.agreement:.0%} over {judge.count}"
         if judge.score_before is not None and judge.score_now is not None:
-            told += f"; mean score {judge.score_before:.2f}, now {judge.score_now:.2f}"
+            told += f", mean score {judge.score_before:.2f} -> {judge.score_now:.2f}"
         lines.append(told)
     lines.append(f"{found.asked} requests were sent")
     if not found.changed:

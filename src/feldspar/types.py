@@ -149,7 +149,7 @@ class Draft:
     support: tuple[Span, ...] = ()
     """For knowledge: what of the document's text the response stands on, in order."""
     seeds: tuple[int, ...] = ()
-    """Which of the leaf's shown seeds stood in the prompt, as indexes."""
+    """Which of the leaf's seeds stood in the prompt: their numbers in the leaf, from 1."""
     verdicts: tuple[Verdict, ...] = ()
     rejected: str = ""
     requests: tuple[str, ...] = ()

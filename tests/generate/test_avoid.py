@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from feldspar import recipe
 from feldspar.errors import DatasetError
-from feldspar.generate.avoid import read_benchmark
+from feldspar.generate.avoid import asked_in, read_benchmark
 from feldspar.generate.checks import likeness
 from feldspar.generate.contamination import meets
 from feldspar.generate.held import FORM, RUN, Held
@@ -338,3 +338,38 @@ def test_files_to_avoid_are_settings_of_the_samples_alone(tmp_path: Path) -> Non
         if recipe.part_digest(plain, stage) != recipe.part_digest(avoiding, stage)
     ]
     assert changed == ["2-samples"]
+
+
+def test_a_flaw_names_the_question_and_where_it_is_from(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "lakes.jsonl"
+    path.parent.mkdir()
+    choices = {"question": "Which of these lakes is deepest", "choices": ["Quarl", "Tarn"]}
+    path.write_text(
+        "\n".join(json.dumps(one) for one in ({"question": LAKE}, choices, {"question": PROBLEM}))
+    )
+    own = Held.build(["Name the ferry of Quarl at once"])
+    files = [("Name the fish of the lake now", "fish#", 7), ("Plain words of no number", "x", 0)]
+    graded = Held.build(files, asked_in(path))
+    assert read_benchmark(path) == [text for text, _, _ in asked_in(path)]
+    for asked, told in (
+        ("Name the ferry of Quarl, at once!", '"name the ferry of quarl at once" (a held-out seed)'),
+        ("Name the fish of the lake now.", '"name the fish of the lake now" (fish#7)'),
+        ("Plain words of no number", '"plain words of no number" (x)'),
+        (LAKE, "(lakes.jsonl:1)"),
+        ("Which of these lakes is deepest?", '"which of these lakes is deepest" (lakes.jsonl:2)'),
+        (PROBLEM, "(lakes.jsonl:3)"),
+        (" ".join(PROBLEM.split()[2 : 2 + RUN]), "(lakes.jsonl:3)"),
+    ):
+        flaw = meets(asked, asked, own, graded)
+        assert flaw is not None, asked
+        assert flaw.words.endswith(told)
+        assert len(flaw.words) < 300
+        assert str(tmp_path) not in flaw.words
+
+
+def test_a_question_that_stands_twice_is_told_by_its_first_place() -> None:
+    held = Held.build([(LAKE, "a#", 1)], [(LAKE, "b:", 5), (LAKE, "b:", 9)])
+    assert len(held) == 1
+    assert held.told(0).endswith("(b:5)")
+    long = Held.build([" ".join(f"word{n}" for n in range(30))])
+    assert long.told(0).endswith('word19 …" (a held-out seed)')

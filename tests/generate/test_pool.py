@@ -13,6 +13,7 @@ from feldspar.generate.language import language_of
 from feldspar.generate.plan import section_name
 from feldspar.generate.pool import ANY_TASK, by_task, pooled
 from feldspar.generate.skills import FREEFORM, GROUNDED
+from feldspar.generate.template import derive
 from feldspar.recipe import GenerateSettings, Recipe, part, part_digest
 from feldspar.teacher import Reply, Request
 from feldspar.types import Draft, Leaf, Message, Origin, Sample, Seed
@@ -69,9 +70,9 @@ def test_seeds_come_from_all_leaves_of_the_pipeline_and_no_task_is_named() -> No
     assert set(plans[0].seeds) == {*VERSE.seeds, *MATHS.seeds} == set(plans[1].seeds)
     assert plans[2].seeds == NOTES.seeds
     drafts, requests = drawn(plans[0], 30)
-    shown = {plans[0].seeds[place] for draft in drafts for place in draft.seeds}
+    shown = {plans[0].seeds[number - 1] for draft in drafts for number in draft.seeds}
     assert shown == {*VERSE.seeds, *MATHS.seeds}
-    mixed = [len({plans[0].seeds[place] in VERSE.seeds for place in draft.seeds}) for draft in drafts]
+    mixed = [len({plans[0].seeds[n - 1] in VERSE.seeds for n in draft.seeds}) for draft in drafts]
     assert mixed.count(2) > 15, "most prompts show both tasks"
     said = json.dumps([[message.content for message in request.messages] for request in requests])
     assert "The task of" not in said
@@ -95,6 +96,56 @@ def test_the_same_again_and_another_for_another_seed() -> None:
     again = pooled([plan(leaf) for leaf in (VERSE, MATHS)])[1]
     assert drawn(one, 5) == drawn(again, 5)
     assert [draft.seeds for draft in drawn(one, 9)[0]] != [draft.seeds for draft in drawn(one, 9, seed=1)[0]]
+
+
+MANY = [task(f"t{n}", *(f"Tell what word{n}x{k} is" for k in range(5))) for n in range(20)]
+
+
+def as_ever(of: LeafPlan, draw: int, shown: int, seed: int) -> tuple[Seed, ...]:
+    """The seeds of a draw, said as plainly as can be: each place's derived number, sorted."""
+    fit = [n for n, one in enumerate(of.seeds) if one.context or section_name(of) != "grounded"]
+
+    def order(count: int, *parts: str | int) -> list[int]:
+        return sorted(range(count), key=lambda place: (derive(seed, *parts, place), place))
+
+    turns = order(len(fit), of.leaf.path, "turns")
+    first = turns[(draw - 1) % len(turns)]
+    others = [n for n in order(len(fit), of.leaf.path, "seeds", draw) if n != first]
+    chosen = [first, *others][:shown]
+    return tuple(of.seeds[fit[chosen[n]]] for n in order(len(chosen), of.leaf.path, "order", draw))
+
+
+def test_prompts_show_the_seeds_that_they_always_did_of_pools_too() -> None:
+    leaves = [VERSE, MATHS, *MANY[:6], NOTES]
+    plans = [plan(leaf, max_draws=7, holdout=n % 2) for n, leaf in enumerate(leaves)]
+    for one in (*plans, *pooled(plans)):
+        shown = load_pack("default").sections[section_name(one)].shown_seeds
+        # More draws than the budget has: a draw that is shown may have been begun under a larger one.
+        for draft in drawn(one, 12, seed=3)[0]:
+            said = tuple(one.leaf.seeds[number - 1] for number in draft.seeds)
+            assert said == as_ever(one, draft.draw, shown, 3)
+
+
+def test_what_is_made_of_a_pool_s_seeds_is_made_once() -> None:
+    pack = load_pack("default")
+    plans = pooled([plan(leaf, holdout=1) for leaf in MANY])
+    first, *others = (Context(one, Told(), pack, pack.sections["freeform"], 0) for one in plans)
+    assert len(first.shown) == len(first.seeds) == 80
+    for one in others:
+        assert one.shown is first.shown
+        assert one.held_out is first.held_out
+        assert one.seeds is first.seeds
+
+
+def test_a_seed_has_the_number_that_it_has_in_the_leaf_s_file() -> None:
+    leaf = skill()
+    one = plan(leaf, holdout=2)
+    numbers = [leaf.seeds.index(seed) + 1 for seed in one.seeds]
+    assert numbers != [1, 2, 3]
+    pack = load_pack("default")
+    context = Context(one, Told(), pack, pack.sections["freeform"], 0)
+    assert dict(context.seeds) == dict(zip(numbers, one.seeds, strict=True))
+    assert [known.name for known in context.shown] == [f"seed {number}" for number in numbers]
 
 
 def test_the_recipe_s_key_changes_samples_and_no_older_digest() -> None:

@@ -103,7 +103,7 @@ def test_held_out_seeds_are_in_no_request() -> None:
     assert teacher.requests
     assert not any(HELD in message.content for request in teacher.requests for message in request.messages)
     shown = {n for d in outcome.drafts for n in d.seeds}
-    assert shown == {0, 1, 2}
+    assert shown == {1, 2, 3}
 
 
 def test_a_draft_like_a_held_out_question_is_rejected_before_it_is_answered() -> None:

@@ -148,14 +148,14 @@ def test_a_grounded_skill_s_answer_stays_with_its_context_where_the_pack_says_so
 
 def test_every_seed_takes_its_turn() -> None:
     drafts, _ = drafts_of(plan(skill(seeds=7), 14, 14), perfect)
-    counts = [sum(n in d.seeds for d in drafts) for n in range(7)]
+    counts = [sum(n in d.seeds for d in drafts) for n in range(1, 8)]
     assert all(len(d.seeds) == len(set(d.seeds)) == 3 for d in drafts)
     assert min(counts) >= 2
     assert len({frozenset(d.seeds) for d in drafts}) > 7
     section = DEFAULT.sections["freeform"].model_copy(update={"shown_seeds": 1})
     one_at_a_time = DEFAULT.model_copy(update={"sections": {"freeform": section}})
     drafts, _ = drafts_of(plan(skill(seeds=7), 14, 14), perfect, one_at_a_time)
-    assert [sum(d.seeds == (n,) for d in drafts) for n in range(7)] == [2] * 7
+    assert [sum(d.seeds == (n,) for d in drafts) for n in range(1, 8)] == [2] * 7
 
 
 def test_passages_take_turns_and_the_answer_sees_its_own_alone() -> None:
@@ -256,7 +256,8 @@ def test_a_pack_without_a_section_says_so() -> None:
         plans = [plan(knowledge()), plan(skill(), 1, 2)]
         return sorted(o.outcome.error for o in await collected(generate(plans, teacher, pack, seed=0)))
 
-    assert asyncio.run(outcomes())[-1] == "knowledge/quarl: the prompt pack `tiny` has no section `knowledge`"
+    told = "knowledge/quarl: the prompt pack `tiny` has no section `knowledge`: write one, or choose another "
+    assert asyncio.run(outcomes())[-1] == told + "(teacher.pack)"
     assert pipeline_calls(plan(knowledge()), pack) == 0
     # One persona serves both styles.
     assert pipeline_calls(plan(skill(style="creative")), pack) == 2

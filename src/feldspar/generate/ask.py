@@ -11,14 +11,15 @@ from typing import Any, Literal
 from feldspar import teacher as teachers
 from feldspar.errors import TeacherError, TeacherRefused
 from feldspar.facts import coverage
-from feldspar.generate.checks import Flaw, Known, compared, known
+from feldspar.generate.checks import Flaw, Known
 from feldspar.generate.held import Held
 from feldspar.generate.language import foreign, language_of
 from feldspar.generate.pack import JsonField, Pack, Prompt, Scored, Section, YesNo
 from feldspar.generate.parse import Unreadable, as_field, as_line, as_score, as_text, as_verdicts
 from feldspar.generate.plan import LeafPlan, section_name
 from feldspar.generate.quota import ONE_BY_ONE, Rota
-from feldspar.generate.template import derive, fill
+from feldspar.generate.seeds import fitting, held_out, numbered, ready
+from feldspar.generate.template import derive, fill, shuffled
 from feldspar.generate.units import Unit, focus_of
 from feldspar.teacher.api import Alternatives
 from feldspar.types import Draft, Message, Seed, Verdict
@@ -75,15 +76,32 @@ class Context:
             return ()
         # A knowledge draft has no context of its own: its seeds' contexts are other passages.
         contexts = section_name(self.plan) == "grounded"
-        return tuple(
-            known(f"seed {n}", compared(seed.context if contexts else "", seed.question, seed.answer, near))
-            for n, seed in enumerate(self.plan.seeds, 1)
-        )
+        return ready(self.plan, contexts, near)
 
     @cached_property
     def held_out(self) -> Held:
         """What the leaf's drafts must not ask, beside what none must."""
-        return Held.build(self.plan.held_out)
+        return held_out(self.plan)
+
+    @cached_property
+    def seeds(self) -> Mapping[int, Seed]:
+        """The shown seeds by their numbers in the leaf."""
+        return numbered(self.plan)
+
+    def seeds_of(self, draft: Draft) -> list[Seed]:
+        """Those that stand in a draft's prompts."""
+        return [self.seeds[number] for number in draft.seeds]
+
+    @cached_property
+    def fit(self) -> tuple[int, ...]:
+        """Their numbers; a seed without a context cannot show how a context is used."""
+        return fitting(self.plan, section_name(self.plan) == "grounded")
+
+    @cached_property
+    def turns(self) -> tuple[int, ...]:
+        """Which of `fit` the draws take in turn, for as many as the budget has."""
+        wanted = max(1, self.plan.max_draws)
+        return shuffled(len(self.fit), self.seed, self.plan.leaf.path, "turns", first=wanted)
 
     @cached_property
     def schemas(self) -> dict[str, str]:
@@ -117,7 +135,7 @@ async def ask(
         TeacherError: The teacher refuses whatever it is asked; the draft and the step are named.
     """
     prompt = context.section.steps[step]
-    said = messages(prompt, context.plan, [context.plan.seeds[place] for place in draft.seeds], values)
+    said = messages(prompt, context.plan, context.seeds_of(draft), values)
     failed = Unreadable("")
     for attempt in range(context.pack.attempts):
         rank, claim = context.turn(draft, step)

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from feldspar.errors import DatasetError
+from feldspar.generate.held import Asked
 
 _MOST_QUESTIONS = 200_000
 _LONGEST_LINE = 4 << 20  # bytes
@@ -39,7 +40,12 @@ _Entry = tuple[int, object]
 
 
 def read_benchmark(path: Path) -> list[str]:
-    """The questions of a benchmark file.
+    """The questions of a benchmark file; `asked_in` says where each stands, too."""
+    return [text for text, _, _ in asked_in(path)]
+
+
+def asked_in(path: Path) -> list[Asked]:
+    """The questions of a benchmark file, each with its name and line.
 
     A question with a context or choices is one text with them: "Which of these is true?" alone is no
     one's. Without its choices it stands in the list too, if no other question of the file says the same.
@@ -53,23 +59,24 @@ def read_benchmark(path: Path) -> list[str]:
     Raises:
         DatasetError: The file cannot be read, is too large or holds what is no question: file, line, mend.
     """
-    found: list[str] = []
-    stems: dict[str, int] = {}
+    found: list[Asked] = []
+    stems: dict[str, tuple[int, int]] = {}
+    file = f"{path.name}:"
     try:
         for number, (line, entry) in enumerate(_entries(path)):
             if number == _MOST_QUESTIONS:
                 raise DatasetError(f"{path}: has more than {_MOST_QUESTIONS:,} questions", "Divide it.")
             texts, stem = _texts(entry, f"{path}:{line}")
-            found += texts
+            found += ((text, file, line) for text in texts)
             if stem:
-                stems[stem] = stems.get(stem, 0) + 1
+                stems[stem] = (stems.get(stem, (0, 0))[0] + 1, line)
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}", "Name a file in generate.avoid.") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: is not UTF-8 text", "Save it as UTF-8.") from error
     if not found:
         raise DatasetError(f"{path}: has no questions", "Add some, or take it out of generate.avoid.")
-    return found + [stem for stem, count in stems.items() if count == 1]
+    return found + [(stem, file, line) for stem, (count, line) in stems.items() if count == 1]
 
 
 def _entries(path: Path) -> Iterator[_Entry]:

@@ -43,20 +43,22 @@ def meets(prompt: str, instruction: str, *held: Held) -> Flaw | None:
         held: The questions: the leaf's, those of the whole run, and so on.
 
     Returns:
-        The flaw by the first question that is met, in the order of `held` and of its questions; its
-        score is the likeness, None where a run of words is shared.
+        The flaw by the first question that is met, in the order of `held` and of its questions, which is
+        named; its score is the likeness, None where a run of words is shared.
     """
     whole, alone = words(prompt), words(instruction)
     texts = [whole] if whole == alone else [whole, alone]
     for index in held:
-        like = _met(texts, index)
-        if like is not None:
-            return Flaw("held out", _WORDS if like else _RUNS, round(like, 3) if like else None)
+        found = _met(texts, index)
+        if found is not None:
+            number, like = found
+            told = f"{_WORDS if like else _RUNS}: {index.told(number)}"
+            return Flaw("held out", told, round(like, 3) if like else None)
     return None
 
 
-def _met(texts: Sequence[Sequence[str]], held: Held) -> float | None:
-    """How like a draft is to the first question that it meets; 0 where they share a run alone."""
+def _met(texts: Sequence[Sequence[str]], held: Held) -> tuple[int, float] | None:
+    """The first question that a draft meets, and how like it is; 0 where they share a run alone."""
     ranked = [[held.numbers.get(word, UNKNOWN) for word in text] for text in texts]
     contained: dict[int, bool] = {}
     for number, whole in _shared(ranked[0], held):
@@ -68,8 +70,8 @@ def _met(texts: Sequence[Sequence[str]], held: Held) -> float | None:
     for number in sorted(near):
         like = max(likeness(text, held.question(number), ALIKE) for text in ranked)
         if like:
-            return like
-    return None if first == len(held) else float(contained[first])
+            return number, like
+    return None if first == len(held) else (first, float(contained[first]))
 
 
 def _near(text: Sequence[int], held: Held) -> Iterator[int]:

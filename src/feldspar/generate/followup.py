@@ -81,8 +81,8 @@ def _after(draft: Draft, step: str, context: Context) -> Context:
     What was said stands as turns that are filled in already, so nothing of it is taken for a template.
     """
     prompt = context.section.steps[step]
-    seeds = [context.plan.seeds[place] for place in draft.seeds]
-    said = [turn for turn in messages(prompt, context.plan, seeds, values_of(draft)) if turn.role != "system"]
+    told = messages(prompt, context.plan, context.seeds_of(draft), values_of(draft))
+    said = [turn for turn in told if turn.role != "system"]
     said += [Message("assistant", draft.response), *draft.turns]
     pairs = zip(said[::2], said[1::2], strict=True)
     shots = tuple(Shot.model_construct(user=user.content, assistant=reply.content) for user, reply in pairs)

@@ -41,6 +41,12 @@ _LOW = (1 << 32) - 1
 
 Numbers: TypeAlias = "array[int]"
 
+Asked: TypeAlias = tuple[str, str, int]
+"""A question, and where it is from: the file, with the mark after it, and the line or number there; or 0."""
+
+_TOLD = 20
+"""Words of a question that are told of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lists:
@@ -75,9 +81,13 @@ class Held:
     """The places of the rarest five words of each question and of each of its runs, by `slot`."""
     forms: frozenset[tuple[int, ...]]
     """Runs that are no one question's."""
+    files: tuple[str, ...]
+    """Where questions are from; the first is no file."""
+    origins: Numbers
+    """For each question, `file << 32 | line`."""
 
     @staticmethod
-    def build(questions: Iterable[str], benchmarks: Iterable[str] = ()) -> Held:
+    def build(questions: Iterable[str | Asked], benchmarks: Iterable[str | Asked] = ()) -> Held:
         """Index questions; each is kept once.
 
         Args:
@@ -85,9 +95,10 @@ class Held:
             benchmarks: Those of benchmark files (`read_benchmark`).
         """
         numbers: dict[str, int] = {}
-        graded, others = _numbered(benchmarks, numbers), _numbered(questions, numbers)
-        first = [question for question in others if question not in graded]
-        return _built([*first, *graded], len(first), numbers)
+        files = {"": 0}
+        graded, others = _numbered(benchmarks, numbers, files), _numbered(questions, numbers, files)
+        first = {question: place for question, place in others.items() if question not in graded}
+        return _built(first | graded, len(first), numbers, tuple(files))
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -95,6 +106,17 @@ class Held:
     def question(self, number: int) -> Numbers:
         """The words of a question."""
         return self.said[self.starts[number] : self.starts[number + 1]]
+
+    def told(self, number: int) -> str:
+        """A question for people: its first words as they are compared, and where it is from."""
+        ranks = list(self.question(number)[:_TOLD])
+        wanted = set(ranks)
+        spelled = {rank: word for word, rank in self.numbers.items() if rank in wanted}
+        more = " …" if self.starts[number + 1] - self.starts[number] > _TOLD else ""
+        said = " ".join(spelled[rank] for rank in ranks)
+        file, line = self.files[self.origins[number] >> 32], self.origins[number] & _LOW
+        place = f"{file}{line or ''}" if file else "a held-out seed"
+        return f'"{said}{more}" ({place})'
 
     def at(self, place: int) -> int:
         """The question that a place is in."""
@@ -142,17 +164,23 @@ def fives(text: Sequence[int]) -> Iterator[int]:
     return map(hash, zip(text, text[1:], text[2:], text[3:], text[4:], strict=False))
 
 
-def _numbered(texts: Iterable[str], numbers: dict[str, int]) -> dict[bytes, None]:
+def _numbered(
+    texts: Iterable[str | Asked], numbers: dict[str, int], files: dict[str, int]
+) -> dict[bytes, int]:
     """Texts as numbers of words, each once; a word that is new gets the next number."""
-    found: dict[bytes, None] = {}
-    for text in texts:
+    found: dict[bytes, int] = {}
+    for one in texts:
+        text, file, line = (one, "", 0) if isinstance(one, str) else one
         ids = array("I", (numbers.setdefault(word, len(numbers)) for word in words(text)))
         if ids:
-            found[ids.tobytes()] = None
+            found.setdefault(ids.tobytes(), files.setdefault(file, len(files)) << 32 | line)
     return found
 
 
-def _built(questions: Sequence[bytes], benchmarks: int, words_met: Mapping[str, int]) -> Held:
+def _built(
+    questions: Mapping[bytes, int], benchmarks: int, words_met: Mapping[str, int], files: tuple[str, ...]
+) -> Held:
+    origins = array("Q", questions.values())
     said, starts = array("I"), array("I", [0])
     for question in questions:
         said.frombytes(question)
@@ -188,7 +216,7 @@ def _built(questions: Sequence[bytes], benchmarks: int, words_met: Mapping[str, 
     slots = 1 << max(4, (4 * len(kept)).bit_length())
     places = _lists(array("Q", ((hashes[p] & (slots - 1)) << 32 | p for p in kept)), slots)
     longest = max((end - start for start, end in pairwise(starts)), default=0)
-    return Held(numbers, repeats, said, starts, longest, benchmarks, rare, places, forms)
+    return Held(numbers, repeats, said, starts, longest, benchmarks, rare, places, forms, files, origins)
 
 
 def _lists(pairs: Numbers, keys: int) -> Lists:

@@ -18,6 +18,7 @@ from importlib import resources
 import yaml
 
 from feldspar.facts import ENGLISH, Lexicon, spelled
+from feldspar.generate.same import Same
 from feldspar.types import Leaf, Seed
 
 _MOST_CHARACTERS = 20_000
@@ -78,7 +79,7 @@ def language_of(leaf: Leaf) -> str:
     `Leaf.language` where a recipe gives one. Otherwise the one that questions and answers of the seeds
     have in common: where they differ, as in a translation, the leaf has none.
     """
-    return leaf.language or _of_seeds(leaf.seeds)
+    return leaf.language or _of_seeds(Same(leaf.seeds))
 
 
 def foreign(language: str) -> str:
@@ -87,7 +88,8 @@ def foreign(language: str) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _of_seeds(seeds: tuple[Seed, ...]) -> str:
+def _of_seeds(same: Same[tuple[Seed, ...]]) -> str:
+    seeds = same.value
     asked = detect("\n".join(seed.question for seed in seeds))
     answered = detect("\n".join(seed.answer for seed in seeds))
     if asked and answered:

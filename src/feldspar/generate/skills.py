@@ -17,7 +17,7 @@ from feldspar.generate.grounding import grounded
 from feldspar.generate.judges import judge
 from feldspar.generate.language import language_of, lexicon
 from feldspar.generate.pack import Grounding, NearDuplicate
-from feldspar.generate.plan import response_step, section_name
+from feldspar.generate.plan import response_step
 from feldspar.generate.template import shuffled
 from feldspar.types import Draft, Leaf
 
@@ -30,13 +30,13 @@ async def choose_seeds(draft: Draft, context: Context) -> Draft:
     One takes its turn by the draw's number, the others come by chance out of (seed, leaf, draw), so
     that few seeds still give many different prompts.
     """
-    grounded = section_name(context.plan) == "grounded"
-    # A seed without a context cannot show how a context is used.
-    fit = [n for n, seed in enumerate(context.plan.seeds) if seed.context or not grounded]
-    turns = shuffled(len(fit), context.seed, draft.leaf, "turns")
-    first = turns[(draft.draw - 1) % len(turns)]
-    others = [n for n in shuffled(len(fit), context.seed, draft.leaf, "seeds", draft.draw) if n != first]
-    chosen = [first, *others][: context.section.shown_seeds]
+    fit, turns, wanted = context.fit, context.turns, context.section.shown_seeds
+    turn = (draft.draw - 1) % len(fit)
+    if turn >= len(turns):  # a draw beyond the budget
+        turns = shuffled(len(fit), context.seed, draft.leaf, "turns")
+    first = turns[turn]
+    some = shuffled(len(fit), context.seed, draft.leaf, "seeds", draft.draw, first=wanted)
+    chosen = [first, *(n for n in some if n != first)][:wanted]
     order = shuffled(len(chosen), context.seed, draft.leaf, "order", draft.draw)
     return replace(draft, seeds=tuple(fit[chosen[place]] for place in order))
 

@@ -7,6 +7,7 @@ has put in, so that a document which holds `{answer}` stays a document which hol
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 import re
 from collections.abc import Mapping
@@ -37,11 +38,22 @@ def derive(seed: int, *parts: str | int) -> int:
 
     31 bits, because that is what every OpenAI-compatible server takes as `seed`.
     """
-    text = json.dumps([seed, *parts], ensure_ascii=True, separators=(",", ":"))
-    digest = hashlib.blake2b(text.encode(), digest_size=4).digest()
+    digest = hashlib.blake2b(_written(seed, parts).encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") & 0x7FFFFFFF
 
 
-def shuffled(count: int, seed: int, *parts: str | int) -> tuple[int, ...]:
-    """The numbers 0 to `count - 1` in an order that depends on `seed` and `parts` alone."""
-    return tuple(sorted(range(count), key=lambda place: (derive(seed, *parts, place), place)))
+def shuffled(count: int, seed: int, *parts: str | int, first: int | None = None) -> tuple[int, ...]:
+    """The numbers 0 to `count - 1`, or the `first` of them, in an order of `seed` and `parts` alone."""
+    # As `derive(seed, *parts, place)` for each place, without writing and hashing the same again.
+    start = hashlib.blake2b(_written(seed, parts)[:-1].encode(), digest_size=4)
+    ranked = []
+    for place in range(count):
+        hashed = start.copy()
+        hashed.update(b",%d]" % place)
+        ranked.append((int.from_bytes(hashed.digest(), "big") & 0x7FFFFFFF) << 32 | place)
+    chosen = sorted(ranked) if first is None else heapq.nsmallest(first, ranked)
+    return tuple(rank & 0xFFFFFFFF for rank in chosen)
+
+
+def _written(seed: int, parts: tuple[str | int, ...]) -> str:
+    return json.dumps([seed, *parts], ensure_ascii=True, separators=(",", ":"))

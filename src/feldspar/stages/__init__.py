@@ -8,7 +8,7 @@ from feldspar.stages.datasets import find_source
 from feldspar.stages.leaves import held_out, leaf_inputs, write_leaves
 from feldspar.stages.phases import phase_inputs, read_phases, write_phases
 from feldspar.stages.pilot import MEASURES, Pilot, fly
-from feldspar.stages.rejudged import Rejudgement, rejudge, replayed
+from feldspar.stages.rejudged import Rejudgement, plan_of, rejudge, replayed
 from feldspar.stages.samples import leaf_plans, read_drafts, sample_inputs, too_few, write_samples
 from feldspar.stages.scores import read_scores, score_inputs, write_scores
 from feldspar.stages.training import (
@@ -37,6 +37,7 @@ __all__ = [
     "model_inputs",
     "pack_of",
     "phase_inputs",
+    "plan_of",
     "read_checkpoints",
     "read_drafts",
     "read_leaves",

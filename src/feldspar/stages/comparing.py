@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from feldspar import jsonl
-from feldspar.types import Draft
+from feldspar.types import Draft, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,10 @@ class RejudgedLeaf:
 
 @dataclass(frozen=True, slots=True)
 class RejudgedVerdicts:
-    """How the verdicts of one judge compare, where there are two on one draw."""
+    """How the verdicts of one judge compare, where there are two on one draw; or of two, on one question."""
 
     judge: str
+    """Its name; "pair (a) -> pair (b)" where another judges now."""
     count: int
     agreement: float
     score_before: float | None
@@ -86,7 +87,7 @@ def compared(
         What changed by leaf and by judge, and the leaves of whose samples nothing is stored any more.
     """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    judges: dict[str, _Verdicts] = defaultdict(_Verdicts)
+    judges: dict[tuple[str, str], _Verdicts] = defaultdict(_Verdicts)
     for before, now in _paired(read_both(old), read_both(new)):
         one = before or now
         assert one is not None
@@ -106,7 +107,7 @@ def compared(
         for leaf, count in sorted(counts.items())
     )
     lost = [leaf for leaf, count in sorted(counts.items()) if 0 < count["before"] == count["lost"]]
-    return leaves, tuple(_told(name, found) for name, found in sorted(judges.items())), lost
+    return leaves, tuple(_told(*names, found) for names, found in sorted(judges.items())), lost
 
 
 def _count(count: Counter[str], before: Draft | None, now: Draft | None, ended: bool) -> None:
@@ -126,13 +127,9 @@ def _count(count: Counter[str], before: Draft | None, now: Draft | None, ended: 
         count["same"] += kept == keeps
 
 
-def _verdicts(before: Draft, now: Draft, judges: dict[str, _Verdicts]) -> None:
-    earlier = {verdict.judge: verdict for verdict in before.verdicts}
-    for verdict in now.verdicts:
-        other = earlier.get(verdict.judge)
-        if other is None:
-            continue
-        found = judges[verdict.judge]
+def _verdicts(before: Draft, now: Draft, judges: dict[tuple[str, str], _Verdicts]) -> None:
+    for other, verdict in _matched(before.verdicts, now.verdicts):
+        found = judges[other.judge, verdict.judge]
         found.count += 1
         found.same += verdict.keep == other.keep
         if verdict.score is not None and other.score is not None:
@@ -140,6 +137,35 @@ def _verdicts(before: Draft, now: Draft, judges: dict[str, _Verdicts]) -> None:
             found.sums = (found.sums[0] + other.score, found.sums[1] + verdict.score)
 
 
-def _told(name: str, found: _Verdicts) -> RejudgedVerdicts:
-    before, now = (value / found.scored if found.scored else None for value in found.sums)
-    return RejudgedVerdicts(name, found.count, found.same / found.count, before, now)
+def _matched(before: Sequence[Verdict], now: Sequence[Verdict]) -> Iterator[tuple[Verdict, Verdict]]:
+    """The verdicts that answer one question: of one judge, then of those that came and went, in turn.
+
+    A judge's verdicts are told apart by what stands before the model's name: "pair (a)" and "pair (b)"
+    answer one question. Where as many judges went as came, the first stands for the first and so on;
+    where not, none is matched, for nothing says which is which.
+    """
+    earlier = {verdict.judge: verdict for verdict in before}
+    later = {verdict.judge: verdict for verdict in now}
+    gone: dict[str, list[Verdict]] = defaultdict(list)
+    came: dict[str, list[Verdict]] = defaultdict(list)
+    for name, verdict in earlier.items():
+        if name not in later:
+            gone[_question(name)].append(verdict)
+    for name, verdict in later.items():
+        if name in earlier:
+            yield earlier[name], verdict
+        else:
+            came[_question(name)].append(verdict)
+    for question, others in came.items():
+        if len(gone[question]) == len(others):
+            yield from zip(gone[question], others, strict=True)
+
+
+def _question(judge: str) -> str:
+    return judge.partition(" (")[0]
+
+
+def _told(before: str, now: str, found: _Verdicts) -> RejudgedVerdicts:
+    means = (value / found.scored if found.scored else None for value in found.sums)
+    name = now if before == now else f"{before} -> {now}"
+    return RejudgedVerdicts(name, found.count, found.same / found.count, *means)

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from feldspar import events, generate, jsonl, models
-from feldspar.errors import RunError, TaxonomyError
+from feldspar.errors import NotStored, RunError, TaxonomyError
 from feldspar.generate.rehearse import rehearse, replay
 from feldspar.recipe import STAGES, Recipe, difference, part, part_digest
 from feldspar.run import REJUDGED, Run
 from feldspar.stages.comparing import RejudgedLeaf, RejudgedVerdicts, compared, read_both
 from feldspar.stages.samples import as_drawn, leaf_plans, make_samples, sample_inputs
 from feldspar.stages.work import Work, graded_questions, write_json
-from feldspar.teacher import Journal, Journaled, ScriptedTeacher, asked, key_of
+from feldspar.teacher import Journal, Journaled, Reply, Request, ScriptedTeacher, Teacher, asked, key_of
 from feldspar.types import Draft, Leaf
 
 _STAGE = "2-samples"
@@ -175,28 +175,49 @@ def _judges_anew(work: Work) -> bool:
             plan = plans.pop(old.leaf, None)
             if plan is None:
                 continue
-            draft = _replayed(work, plan, old.draw, journal)
+            draft, _ = replayed(work, plan, old.draw, journal)
             if draft is None or (not draft.rejected and len(draft.requests) < len(old.requests)):
                 return True
     return False
 
 
-def replayed(work: Work, leaf: Leaf, draw: int, journal: Journal) -> Draft | None:
-    """A draw as far as the journal has it; None where the leaf cannot be drawn."""
+def plan_of(work: Work, leaf: Leaf) -> generate.LeafPlan:
+    """How a leaf is drawn, with the seeds that its draws show: its own, or the pool's."""
     plans = _plans(work) if work.recipe.generate.sampling == "pool" else _plans(work, leaf)
-    return _replayed(work, next(plan for plan in plans if plan.leaf.path == leaf.path), draw, journal)
+    return next(plan for plan in plans if plan.leaf.path == leaf.path)
 
 
-def _replayed(work: Work, plan: generate.LeafPlan, draw: int, journal: Journal) -> Draft | None:
+def replayed(work: Work, plan: generate.LeafPlan, draw: int, journal: Journal) -> tuple[Draft | None, bool]:
+    """A draw as far as the journal has it, and whether it has all of it; None: the leaf cannot be drawn."""
     if generate.why_nothing(plan, work.pack):
-        return None
+        return None, False
     models_of: list[models.TeacherPlan | models.JudgePlan] = [work.teacher, *work.judges]
     writer, *judges = [
-        Journaled(ScriptedTeacher(str, identity=models.identity_of(one)), journal, stored_only=True)
+        _Stored(Journaled(ScriptedTeacher(str, identity=models.identity_of(one)), journal, stored_only=True))
         for one in models_of
     ]
     panel = generate.Panel(tuple(judges), work.recipe.generate.judges_agree)
-    return asyncio.run(replay(plan, draw, writer, work.pack, panel, seed=work.recipe.generate.seed))
+    draft = asyncio.run(replay(plan, draw, writer, work.pack, panel, seed=work.recipe.generate.seed))
+    return draft, not any(one.lacking for one in (writer, *judges))
+
+
+class _Stored:
+    """A teacher that answers what is stored, and knows whether it was asked for more."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        self.identity = teacher.identity
+        self.lacking = False
+        self._teacher = teacher
+
+    async def ask(self, request: Request) -> Reply:
+        try:
+            return await self._teacher.ask(request)
+        except NotStored:
+            self.lacking = True
+            raise
+
+    async def close(self) -> None:
+        await self._teacher.close()
 
 
 def _calls(run: Run) -> int:

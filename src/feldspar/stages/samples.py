@@ -13,9 +13,9 @@ from typing import Literal
 from feldspar import events, generate, jsonl, models, taxonomy
 from feldspar import recipe as recipes
 from feldspar.errors import BudgetSpent, NotStored, TaxonomyError
-from feldspar.generate.avoid import read_benchmark
+from feldspar.generate.avoid import asked_in
 from feldspar.generate.diversity import diversity
-from feldspar.generate.held import Held
+from feldspar.generate.held import Asked, Held
 from feldspar.generate.pool import pooled
 from feldspar.generate.twins import Twin, twins
 from feldspar.recipe import Recipe
@@ -40,8 +40,8 @@ def leaf_plans(
     plans = []
     settings = recipe.generate
     held = Held.build(
-        (question.question for question in graded if not question.context),
-        (text for path in settings.avoid for text in read_benchmark(path)),
+        (_asked(question) for question in graded if not question.context),
+        (asked for path in settings.avoid for asked in asked_in(path)),
     )
     for leaf in (recipes.manner_for(settings, leaf) for leaf in leaves):
         shown, _ = generate.split_seeds(leaf, recipes.holdout_for(settings, leaf.path), settings.seed)
@@ -61,6 +61,14 @@ def leaf_plans(
             )
         )
     return plans
+
+
+def _asked(question: Question) -> Asked:
+    """What is asked, and where: a question file's questions are numbered."""
+    file, mark, number = question.id.rpartition("#")
+    if number.isascii() and number.isdecimal() and len(number) < 10:
+        return question.question, f"{file}{mark}", int(number)
+    return question.question, question.id, 0
 
 
 def as_drawn(plans: Sequence[generate.LeafPlan], recipe: Recipe) -> list[generate.LeafPlan]:
@@ -95,15 +103,23 @@ def make_samples(work: Work, folder: Path, *, stored: Stored = "") -> list[gener
     leaves = tuple(jsonl.read(work.path("1-leaves", "leaves.jsonl"), Leaf))
     started = time.monotonic()
     book = DraftBook(folder / "drafts.sqlite", {leaf.path: leaf for leaf in leaves})
+    used = 0
+
+    def add(draft: Draft) -> None:
+        nonlocal used
+        used += len(draft.requests)
+        book.add(draft)
+
     try:
         plans = leaf_plans(leaves, recipe, work.teacher, graded_questions(recipe))
         scratch = folder / "near.index"
         try:
-            outcomes, calibration = asyncio.run(drawn(work, plans, book.add, scratch, stored=stored))
+            outcomes, calibration = asyncio.run(drawn(work, plans, add, scratch, stored=stored))
         except BudgetSpent:
-            _write_costs(run, (), time.monotonic() - started)
+            _write_costs(run, time.monotonic() - started)
             raise
-        _write_costs(run, outcomes, time.monotonic() - started)
+        used += len(calibration.asked) if calibration is not None else 0
+        _write_costs(run, time.monotonic() - started, outcomes, used)
         if not book.accepted:
             reasons = "\n".join(outcome.error for outcome in outcomes[:SHOWN_PROBLEMS])
             raise TaxonomyError(
@@ -170,8 +186,17 @@ async def _drawn(
         calibration = None
         # A run of an earlier version has no calibration in its journal.
         with contextlib.suppress(NotStored):
-            calibration = await generate.calibrate(drawable, teacher, pack, seed=seed, judges=judges)
-        _say_calibration(calibration, watch)
+            calibration = await generate.calibrate(
+                drawable,
+                teacher,
+                pack,
+                seed=seed,
+                judges=judges,
+                tell=lambda done, total: watch(events.Calibrating(done, total)),
+            )
+        # Told once: not where all of it was there already, nor by a pilot, whose plan has it.
+        if any(one.sent for one in (teacher, *judges)) and not any(plan.last for plan in plans):
+            _say_calibration(calibration, watch)
         outcomes = []
         panel = generate.Panel(judges, recipe.generate.judges_agree)
         # The judges are measured on each leaf's own seeds; only what is drawn is pooled.
@@ -195,11 +220,14 @@ class _Told:
 
     def __init__(self, teacher: Teacher, watch: events.Watch) -> None:
         self.identity = teacher.identity
+        self.sent = 0
+        """Replies that were not stored."""
         self._teacher = teacher
         self._watch = watch
 
     async def ask(self, request: Request) -> Reply:
         reply = await self._teacher.ask(request)
+        self.sent += not reply.stored
         self._watch(events.Tokens(reply.prompt_tokens, reply.completion_tokens, reply.seconds, reply.stored))
         return reply
 
@@ -263,17 +291,26 @@ def too_few(leaf: str, accepted: int, target: int, draws: int) -> str:
     )
 
 
-def _write_costs(run: Run, outcomes: Sequence[generate.LeafOutcome], seconds: float) -> None:
-    """What the run's teacher has cost so far, killed processes included; no stage depends on it."""
+def _write_costs(
+    run: Run, seconds: float, outcomes: Sequence[generate.LeafOutcome] = (), used: int | None = None
+) -> None:
+    """What the run's teacher has cost so far, killed processes included; no stage depends on it.
+
+    Args:
+        run: Its journal counts.
+        seconds: What this process took.
+        outcomes: The leaves, where they are done.
+        used: Calls that the drafts in the files and the calibration are made of; None: it is not known
+            yet. All others in the journal are surplus, whichever process made them.
+    """
     with Journal(run.folder / "journal.sqlite", readonly=True) as journal:
         costs = jsonl.to_json(journal.costs())
+        count = journal.count()
     del costs["stored"]
-    costs |= {
-        "surplus_draws": sum(outcome.surplus for outcome in outcomes),
-        "surplus_calls": sum(outcome.surplus_calls for outcome in outcomes),
-        "last_generation_seconds": round(seconds, 1),
-    }
-    write_json(run.folder / "costs.json", costs)
+    if used is not None:
+        costs["surplus_calls"] = max(0, count - used)
+        costs["last_generation_surplus_draws"] = sum(outcome.surplus for outcome in outcomes)
+    write_json(run.folder / "costs.json", costs | {"last_generation_seconds": round(seconds, 1)})
 
 
 def read_drafts(run: Run, name: str) -> tuple[Draft, ...]:
