@@ -237,7 +237,7 @@ def test_killed_at_twenty_touches_of_its_files_a_run_ends_as_if_it_had_not_been(
 
 def test_an_interrupted_run_leaves_no_scratch_file_and_goes_on(whole: Whole, tmp_path: Path) -> None:
     project = project_in(tmp_path)
-    with serving(judged, delay=0.02) as server:
+    with serving(judged, delay=0.15) as server:
         words = project.words(server, "generate")
         running = process(*words)
         until(lambda: server.answered > 70, running)
