@@ -356,7 +356,7 @@ def test_a_journal_that_another_process_holds_is_named_and_left_alone(whole: Who
 
 def test_a_second_command_in_the_same_run_is_told_of_the_first(whole: Whole, tmp_path: Path) -> None:
     project = project_in(tmp_path / "two")
-    with serving(judged, delay=0.02) as server:
+    with serving(judged, delay=0.1) as server:
         words = project.words(server, "generate")
         first = process(*words)
         until(lambda: server.answered > 3, first)
