@@ -9,8 +9,9 @@ from feldspar.stages.leaves import held_out, leaf_inputs, write_leaves
 from feldspar.stages.phases import phase_inputs, read_phases, write_phases
 from feldspar.stages.pilot import MEASURES, Pilot, fly
 from feldspar.stages.rejudged import Rejudgement, plan_of, rejudge, replayed
-from feldspar.stages.samples import leaf_plans, read_drafts, sample_inputs, too_few, write_samples
+from feldspar.stages.samples import leaf_plans, read_drafts, sample_inputs, write_samples
 from feldspar.stages.scores import read_scores, score_inputs, write_scores
+from feldspar.stages.telling import too_few
 from feldspar.stages.training import (
     checkpoint_inputs,
     load_student,

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -22,15 +22,13 @@ from feldspar.recipe import Recipe
 from feldspar.run import Run
 from feldspar.stages.cards import dataset_card, teacher_name
 from feldspar.stages.drafts import DraftBook
+from feldspar.stages.telling import LeafCounts, Told, say_calibration
 from feldspar.stages.work import SHOWN_PROBLEMS, Work, files, graded_questions, write_json
-from feldspar.teacher import Journal, Reply, Request, Teacher
+from feldspar.teacher import Journal
 from feldspar.types import Draft, Leaf, Passage, Question, Sample
 
 Stored = Literal["", "writing", "all"]
 """What comes out of the journal alone: nothing, what the teacher wrote, or the verdicts, too."""
-
-_SHOWN = 20
-"""Leaves that a pause tells of."""
 
 
 def leaf_plans(
@@ -156,7 +154,7 @@ async def drawn(
     Raises:
         BudgetSpent: The budget is reached; what was done is told.
     """
-    told = _LeafCounts(plans, work.watch, notes=not stored and not any(plan.last for plan in plans))
+    told = LeafCounts(plans, work.watch, notes=not stored and not any(plan.last for plan in plans))
     try:
         return await _drawn(work, plans, add, told, scratch, stored)
     except BudgetSpent as spent:
@@ -167,7 +165,7 @@ async def _drawn(
     work: Work,
     plans: Sequence[generate.LeafPlan],
     add: Callable[[Draft], None],
-    told: _LeafCounts,
+    told: LeafCounts,
     scratch: Path | None,
     stored: Stored,
 ) -> tuple[list[generate.LeafOutcome], generate.Calibration | None]:
@@ -180,8 +178,8 @@ async def _drawn(
     else:
         opening = models.open_teachers(recipe, work.teacher, work.judges, journal)
     async with opening as opened:
-        teacher = _Told(opened.teacher, watch)
-        judges = tuple(_Told(judge, watch) for judge in opened.judges)
+        teacher = Told(opened.teacher, watch)
+        judges = tuple(Told(judge, watch) for judge in opened.judges)
         drawable = [plan for plan in plans if not generate.why_nothing(plan, pack)]
         calibration = None
         # A run of an earlier version has no calibration in its journal.
@@ -196,7 +194,7 @@ async def _drawn(
             )
         # Told once: not where all of it was there already, nor by a pilot, whose plan has it.
         if any(one.sent for one in (teacher, *judges)) and not any(plan.last for plan in plans):
-            _say_calibration(calibration, watch)
+            say_calibration(calibration, watch)
         outcomes = []
         panel = generate.Panel(judges, recipe.generate.judges_agree)
         # The judges are measured on each leaf's own seeds; only what is drawn is pooled.
@@ -213,82 +211,6 @@ async def _drawn(
                     outcomes.append(found)
                     told.done(found)
     return sorted(outcomes, key=lambda outcome: outcome.leaf), calibration
-
-
-class _Told:
-    """A teacher that tells of each reply."""
-
-    def __init__(self, teacher: Teacher, watch: events.Watch) -> None:
-        self.identity = teacher.identity
-        self.sent = 0
-        """Replies that were not stored."""
-        self._teacher = teacher
-        self._watch = watch
-
-    async def ask(self, request: Request) -> Reply:
-        reply = await self._teacher.ask(request)
-        self.sent += not reply.stored
-        self._watch(events.Tokens(reply.prompt_tokens, reply.completion_tokens, reply.seconds, reply.stored))
-        return reply
-
-    async def close(self) -> None:
-        await self._teacher.close()
-
-
-class _LeafCounts:
-    """Adds decided draws up to where each leaf stands."""
-
-    def __init__(self, plans: Sequence[generate.LeafPlan], watch: events.Watch, notes: bool) -> None:
-        self._watch = watch
-        self._notes = notes
-        self._targets = {plan.leaf.path: min(plan.target, plan.last or plan.target) for plan in plans}
-        self._accepted: Counter[str] = Counter()
-        self._rejected: dict[str, Counter[str]] = {}
-
-    def decided(self, draft: Draft) -> None:
-        reasons = self._rejected.setdefault(draft.leaf, Counter())
-        if draft.rejected:
-            reasons[draft.rejected] += 1
-        else:
-            self._accepted[draft.leaf] += 1
-        self._tell(draft.leaf, self._accepted[draft.leaf], reasons)
-
-    def done(self, outcome: generate.LeafOutcome) -> None:
-        self._tell(outcome.leaf, outcome.accepted, outcome.rejected, done=True)
-        self._rejected.pop(outcome.leaf, None)
-        if not self._notes:
-            return
-        if outcome.error:
-            self._watch(events.Note(outcome.error))
-        elif outcome.accepted < outcome.target:
-            self._watch(events.Note(too_few(outcome.leaf, outcome.accepted, outcome.target, outcome.draws)))
-
-    def so_far(self) -> str:
-        """What is done, by leaf: those that lack most first."""
-        rows = sorted(
-            (self._accepted[leaf] - target, leaf) for leaf, target in self._targets.items() if target
-        )
-        lines = [f"  {leaf}: {self._accepted[leaf]} of {self._targets[leaf]}" for _, leaf in rows[:_SHOWN]]
-        more = [f"  … and {len(rows) - _SHOWN} more leaves"] if len(rows) > _SHOWN else []
-        every = f"{sum(self._accepted.values())} of {sum(self._targets.values())} samples are there:"
-        return "\n".join([every, *lines, *more])
-
-    def _tell(self, leaf: str, accepted: int, rejected: Mapping[str, int], done: bool = False) -> None:
-        drawn = accepted + sum(rejected.values())
-        self._watch(events.LeafProgress(leaf, drawn, accepted, self._targets[leaf], dict(rejected), done))
-
-
-def _say_calibration(calibration: generate.Calibration | None, watch: events.Watch) -> None:
-    for line in calibration.lines if calibration is not None else ():
-        watch(events.Note(line))
-
-
-def too_few(leaf: str, accepted: int, target: int, draws: int) -> str:
-    """What to tell of a leaf whose budget ran out."""
-    return (
-        f"{leaf}: {accepted} of {target} samples after {draws} draws, which is its budget "
-        "(generate.max_draws_per_sample)"
-    )
 
 
 def _write_costs(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from feldspar.errors import TeacherError
-from feldspar.teacher.api import Alternatives, Reply, Request, readable
+from feldspar.teacher.api import Reply, Request, readable
+from feldspar.teacher.likely import alternatives_in
 
 Kind = Literal["wait", "overload", "gone", "down", "setup", "missing", "refused"]
 """`wait`: transport, tried again. `overload`: alive, with too much to do. `gone`: nothing answers
@@ -22,12 +23,9 @@ After a first success of the process, `gone`, `down`, `setup` and `missing` are 
 
 _LONGEST_WORDS = 300
 _LONGEST_WAIT = 3600.0
+_LONGEST_DURATION = 32
 _LARGEST_COUNT = 2**53
 _MOST_MODELS = 8
-_MOST_POSITIONS, _MOST_ALTERNATIVES, _LONGEST_TOKEN = 16, 20, 32
-_NUMBER = re.compile("[0-9]+")
-_IMPOSSIBLE, _CERTAIN = -9999.0, 0.01
-"""Servers write -9999, or the least float, for minus infinity; rounding lifts 0 a little."""
 _OK, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 200, 300, 400, 500
 _MISSING = {404, 501}
 """Nothing of that path, or no such verb: a server of other things, or another model's name."""
@@ -183,38 +181,6 @@ def _joined(parts: list[Any]) -> str | None:
     return "".join(told) if told else None
 
 
-def alternatives_in(choice: Mapping[str, Any]) -> Alternatives:
-    """What stood for choice at each number of the reply, of `logprobs` in OpenAI's form.
-
-    vLLM and llama.cpp answer in that form, too; a grammar may force a token that is not among the
-    likeliest, so the one that was said joins them. Whatever is nonsense is left out.
-    """
-    logprobs = choice.get("logprobs")
-    content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    if not isinstance(content, list):
-        return ()
-    numbers: list[Mapping[str, Any]] = []
-    for at in reversed(content):
-        token = at.get("token") if isinstance(at, dict) else None
-        if isinstance(token, str) and len(token) <= _LONGEST_TOKEN and _NUMBER.fullmatch(token.strip()):
-            numbers.append(at)
-            if len(numbers) == _MOST_POSITIONS:
-                break
-    return tuple(found for at in reversed(numbers) if (found := _alternatives(at)))
-
-
-def _alternatives(position: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
-    listed = position.get("top_logprobs")
-    found: dict[str, float] = {}
-    for one in [*(listed[:_MOST_ALTERNATIVES] if isinstance(listed, list) else ()), position]:
-        token, value = (one.get("token"), one.get("logprob")) if isinstance(one, dict) else (None, None)
-        if not isinstance(token, str) or len(token) > _LONGEST_TOKEN or isinstance(value, bool):
-            continue
-        if isinstance(value, int | float) and _IMPOSSIBLE < value <= _CERTAIN:
-            found.setdefault(readable(token), float(value))
-    return tuple(found.items())
-
-
 _V1 = "Does the URL end in /v1, and does an OpenAI-compatible server listen there?"
 
 
@@ -292,7 +258,7 @@ def asked_wait(headers: Mapping[str, str]) -> float:
 
 def _duration(text: str) -> float:
     """Seconds of a duration such as 6m0s or 20ms; 0 if it is none."""
-    if len(text) > _LONGEST_TOKEN or not _DURATION.fullmatch(text.strip()):
+    if len(text) > _LONGEST_DURATION or not _DURATION.fullmatch(text.strip()):
         return 0.0
     return sum(float(number) * _UNITS[unit] for number, unit in _PARTS.findall(text))
 
