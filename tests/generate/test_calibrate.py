@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.generate.plans import knowledge, letters, plan, skill
 
@@ -98,7 +98,7 @@ def test_a_judge_that_says_the_same_to_all_is_at_chance_and_its_bias_shows(
         assert judge.low < 0.5 < judge.high
     assert found is not None
     for line in found.lines:
-        assert "at chance (50% right), do not count on it" in line
+        assert "at chance (50% right), ignore it" in line
         assert f"keeps {kept} of seeds, {kept} of corrupted" in line
 
 
@@ -304,6 +304,7 @@ def test_what_would_be_asked_is_what_is_asked(judges: int) -> None:
     st.tuples(st.integers(0, 10**4), st.integers(0, 10**4)),
     st.booleans(),
 )
+@example("pair (a-model-with-a-long-name-26B)", [(9, 1.0, False), (9, 1.0, False)], (0, 0), True)
 def test_a_line_about_a_judge_is_short_and_says_whether_it_is_at_chance(
     name: str, kinds: list[tuple[int, float, bool]], lost: tuple[int, int], chance: bool
 ) -> None:

@@ -14,7 +14,7 @@ AS_WRITTEN = "as written"
 _WIDTH = 110
 """Characters of a line for people."""
 
-_NAME = 40
+_NAME = 28
 """Characters that a judge's name may have at least."""
 
 _TWO_SIDED = 1.96
@@ -169,7 +169,7 @@ def told(judge: JudgeCalibration) -> str:
         more = [f"keeps {good.kept:.0%} of seeds, {kept:.0%} of corrupted"]
         text = f"{judge.agreement:.0%} right"
         if judge.at_chance:
-            text = f"at chance ({text}), do not count on it"
+            text = f"at chance ({text}), ignore it"
         elif weak:
             more.append(f"at chance on: {', '.join(weak)}")
     lost = judge.unreadable + judge.refused
