@@ -392,6 +392,9 @@ def test_a_difference_is_said_in_words(tmp_path: Path) -> None:
     assert "phases.kt1.epochs was 4 and is 9" in words
     assert "generate.seed was 0 and is 1" in words
     assert recipes.difference(old, old) == []
+    filled: dict[str, object] = {"prompts": {"x": {"y": 1}}}
+    assert recipes.difference({"prompts": {}}, filled) == ["prompts.x.y is new (1)"]
+    assert recipes.difference(filled, {"prompts": {}}) == ["prompts.x.y is gone (it was 1)"]
 
 
 def test_the_example_writes_the_laptop_preset_out() -> None:

@@ -96,8 +96,9 @@ def part_digest(recipe: BaseModel, stage: str) -> str:
 
 def difference(old: BaseModel | Mapping[str, Any], new: BaseModel | Mapping[str, Any]) -> list[str]:
     """What two recipes, or two parts, differ in: "generate.seed was 0 and is 1"."""
-    before = _flat(_values(old))
-    after = _flat(_values(new))
+    flat = _flat(_values(old)), _flat(_values(new))
+    # That a group was empty and is filled, or the other way round, its keys tell.
+    before, after = _unlike(*flat), _unlike(*reversed(flat))
     found = []
     for key in [*after, *(key for key in before if key not in after)]:
         if key not in before:
@@ -107,6 +108,13 @@ def difference(old: BaseModel | Mapping[str, Any], new: BaseModel | Mapping[str,
         elif before[key] != after[key]:
             found.append(f"{key} was {_shown(before[key])} and is {_shown(after[key])}")
     return found
+
+
+def _unlike(flat: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the empty groups that have keys in the other."""
+    filled = [key for key, value in flat.items() if value == {}]
+    filled = [key for key in filled if any(name.startswith(f"{key}.") for name in other)]
+    return {key: value for key, value in flat.items() if key not in filled}
 
 
 def _values(recipe: BaseModel | Mapping[str, Any]) -> Mapping[str, Any]:
