@@ -258,14 +258,20 @@ def test_a_real_server_of_sixteen_slots(metrics: bool) -> None:
             teacher = HttpTeacher("scripted", [server.url], patience=HASTY)
             try:
                 await asyncio.gather(*(teacher.ask(one) for one in asks(1600)))
-                limit, worked, began = teacher.limit, server.slot_seconds, time.monotonic()
-                await asyncio.gather(*(teacher.ask(one) for one in asks(400)))
-                return limit, (server.slot_seconds - worked) / 16 / (time.monotonic() - began)
+                limits, worked, began = list[int](), server.slot_seconds, time.monotonic()
+
+                async def watched(one: Request) -> None:
+                    await teacher.ask(one)
+                    limits.append(teacher.limit)
+
+                await asyncio.gather(*map(watched, asks(400)))
+                # Not the last one: a comparison looks at a lower level for a while.
+                return max(limits), (server.slot_seconds - worked) / 16 / (time.monotonic() - began)
             finally:
                 await teacher.close()
 
     limit, share = asyncio.run(run())
-    assert 16 <= limit <= 24
+    assert 16 <= limit <= 28
     assert share > 0.75  # The end of it runs dry, and the machine may be busy.
 
 
