@@ -104,9 +104,7 @@ def _hint(run: Run, path: str, leaf: Leaf | None) -> str:
         if draws:
             return f"The leaf has draws 1 to {draws}, and no other was begun: {path}#1, say."
         return "The leaf has no draws."
-    near = difflib.get_close_matches(path, list(funnel), n=3, cutoff=0.5)
-    some = ", ".join(f"{one}#1" for one in near or list(funnel)[:3])
-    return f"Did you mean {some}? Ids look like this: LEAF#DRAW." if near else f"Ids look like this: {some}"
+    return _near(path, list(funnel))
 
 
 def _hint_so_far(run: Run, path: str, leaf: Leaf | None) -> str:
@@ -114,6 +112,11 @@ def _hint_so_far(run: Run, path: str, leaf: Leaf | None) -> str:
     if leaf is not None:
         return f"Of that draw nothing is in the journal. The first are {path}#1, {path}#2 and so on."
     leaves = [leaf.path for leaf in jsonl.read(run.path("1-leaves") / "leaves.jsonl", Leaf)]
+    return _near(path, leaves)
+
+
+def _near(path: str, leaves: Sequence[str]) -> str:
+    """Ids of the leaves that are called much like this, or of some."""
     near = difflib.get_close_matches(path, leaves, n=3, cutoff=0.5)
     some = ", ".join(f"{one}#1" for one in near or leaves[:3])
     return f"Did you mean {some}? Ids look like this: LEAF#DRAW." if near else f"Ids look like this: {some}"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from feldspar import recipe
 from feldspar.errors import DatasetError
-from feldspar.generate.avoid import asked_in, read_benchmark
+from feldspar.generate.avoid import asked_in
 from feldspar.generate.checks import likeness
 from feldspar.generate.contamination import meets
 from feldspar.generate.held import FORM, RUN, Held
@@ -161,6 +161,11 @@ def test_among_thousands_of_questions_a_draft_costs_little() -> None:
         meets(text, text, held)
     spent = (process_time() - before) / 1_000
     assert spent < 0.001, f"{spent * 1e6:.0f} µs a draft"
+
+
+def read_benchmark(path: Path) -> list[str]:
+    """The questions alone."""
+    return [text for text, _, _ in asked_in(path)]
 
 
 def write(path: Path, *entries: object) -> Path:
@@ -350,7 +355,6 @@ def test_a_flaw_names_the_question_and_where_it_is_from(tmp_path: Path) -> None:
     own = Held.build(["Name the ferry of Quarl at once"])
     files = [("Name the fish of the lake now", "fish#", 7), ("Plain words of no number", "x", 0)]
     graded = Held.build(files, asked_in(path))
-    assert read_benchmark(path) == [text for text, _, _ in asked_in(path)]
     for asked, told in (
         ("Name the ferry of Quarl, at once!", '"name the ferry of quarl at once" (a held-out seed)'),
         ("Name the fish of the lake now.", '"name the fish of the lake now" (fish#7)'),

@@ -39,11 +39,6 @@ _Entry = tuple[int, object]
 """The line on which it begins, and what it says."""
 
 
-def read_benchmark(path: Path) -> list[str]:
-    """The questions of a benchmark file; `asked_in` says where each stands, too."""
-    return [text for text, _, _ in asked_in(path)]
-
-
 def asked_in(path: Path) -> list[Asked]:
     """The questions of a benchmark file, each with its name and line.
 

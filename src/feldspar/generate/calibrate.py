@@ -125,6 +125,8 @@ class _Count:
 async def _rated(group: Group, context: Context, place: int, count: _Count) -> tuple[list[Rated], list[str]]:
     """What each judge says of a group's cases, and the requests made."""
     path = group.plan.leaf.path
+    numbers = tuple(context.seeds)
+    shown = tuple(numbers[at] for at in group.shown)
     found, asked = [], list[str]()
     for name, voice in voices(context):
         for number, case in enumerate(group.cases, 1):
@@ -132,7 +134,7 @@ async def _rated(group: Group, context: Context, place: int, count: _Count) -> t
                 id=f"{path}, a seed as it is rated",
                 leaf=f"{path}, calibration",
                 draw=10 * place + number,
-                seeds=tuple(tuple(context.seeds)[place] for place in group.shown),
+                seeds=shown,
             )
             keys, opinion = await opinion_of(draft, group.step, voice, case.values)
             found.append(_rating(group, name, place, case.kind, opinion))

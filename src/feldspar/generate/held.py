@@ -92,7 +92,7 @@ class Held:
 
         Args:
             questions: Held-out seeds and question files, each as a student is asked it.
-            benchmarks: Those of benchmark files (`read_benchmark`).
+            benchmarks: Those of benchmark files (`asked_in`).
         """
         numbers: dict[str, int] = {}
         files = {"": 0}

@@ -75,14 +75,15 @@ def rejudge(run: Run, recipe: Recipe, watch: events.Watch) -> Rejudgement:
     _only_judged(run, recipe)
     settings = tuple(difference(run.recipe, recipe)) if run.recipe is not None else ()
     work = Work(run, recipe, watch)
-    _something_stored(work)
+    plans = _plans(work)
+    _something_stored(work, plans)
     before = _calls(run)
     part_made = run.folder / f"{_STAGE}.rejudged.partial"
     with jsonl.writing(part_made):
         shutil.rmtree(part_made, ignore_errors=True)
         part_made.mkdir()
     try:
-        outcomes = make_samples(work, part_made, stored="writing" if _judges_anew(work) else "all")
+        outcomes = make_samples(work, part_made, stored="writing" if _judges_anew(work, plans) else "all")
     except TaxonomyError:
         shutil.rmtree(part_made, ignore_errors=True)
         raise RunError(
@@ -131,13 +132,13 @@ def _only_judged(run: Run, recipe: Recipe) -> None:
         )
 
 
-def _something_stored(work: Work) -> None:
+def _something_stored(work: Work, plans: Sequence[generate.LeafPlan]) -> None:
     """See that draws of each leaf were begun under these settings, before a judge is asked anything."""
     drawn = {draft.leaf for draft in read_both(work.run.path(_STAGE))}
     identity = models.identity_of(work.teacher)
     lost = []
     with Journal(work.run.folder / "journal.sqlite", readonly=True) as journal:
-        for plan in _plans(work):
+        for plan in plans:
             if plan.target <= 0 or plan.leaf.path not in drawn or generate.why_nothing(plan, work.pack):
                 continue
             first = rehearse(plan, work.pack, seed=work.recipe.generate.seed)[0]
@@ -164,15 +165,15 @@ def _nothing_stored(work: Work, leaves: Sequence[str]) -> RunError:
     )
 
 
-def _judges_anew(work: Work) -> bool:
+def _judges_anew(work: Work, plans: Sequence[generate.LeafPlan]) -> bool:
     """Whether verdicts are wanted that nobody was asked for: not where a threshold alone has changed.
 
     Told by the first sample of each leaf: its draw again, out of what is stored.
     """
-    plans = {plan.leaf.path: plan for plan in _plans(work)}
+    waiting = {plan.leaf.path: plan for plan in plans}
     with Journal(work.run.folder / "journal.sqlite", readonly=True) as journal:
         for old in jsonl.read(work.path(_STAGE, "drafts.jsonl"), Draft):
-            plan = plans.pop(old.leaf, None)
+            plan = waiting.pop(old.leaf, None)
             if plan is None:
                 continue
             draft, _ = replayed(work, plan, old.draw, journal)
